@@ -1,0 +1,142 @@
+"""Every error the product raises on purpose, in one tree.
+
+::
+
+    ProvisionerError
+    ├── SettingsError            a wrong setting, with its file and key
+    ├── InvalidRecord            what an administrator typed; carries every Problem at once
+    ├── UnsupportedValue         a value that Asterisk or a column of its tables cannot hold
+    ├── StoreError
+    │   ├── StoreUnavailable     no PostgreSQL answers, or it went away
+    │   ├── SchemaOutdated       tables or columns are missing
+    │   ├── Conflict             a login or number is taken, or still rests
+    │   ├── NotFound             no such user or extension
+    │   └── EmbeddedError        the embedded server cannot be set up or started
+    ├── NodeError                always names the node
+    │   ├── NodeUnavailable      nobody answers at its address
+    │   ├── LoginRefused         wrong AMI user or secret
+    │   ├── ActionRefused        the node answered "Error"
+    │   │   └── PermissionMissing   ... because the AMI user lacks a class
+    │   ├── ActionTimeout        no answer before the deadline
+    │   └── ConnectionLost       the connection broke while an answer was due
+    ├── NodesNotTold             written, but these nodes do not know it yet
+    ├── ConfError
+    │   └── FileNotOurs          a file that we did not make is in the way
+    └── LabError                 a container or phone of the lab failed
+
+The text of each is one sentence for the person at the terminal: what was wrong, where, and what to do.
+None of them ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ProvisionerError(Exception):
+    """Base of all errors below; ``str()`` is fit to be shown to the operator."""
+
+
+class SettingsError(ProvisionerError):
+    """A setting is missing or wrong; names the file (or environment variable) and the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with one field of an input.
+
+    ``where`` is a place such as ``users.csv:12`` where the input has one.
+    """
+
+    field: str
+    message: str
+    where: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.field}: {self.message}"
+
+
+class InvalidRecord(ProvisionerError):
+    """Input that was refused; ``problems`` holds all of them, in the order of the input."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnsupportedValue(ProvisionerError):
+    """A value that Asterisk, or a column of its tables, cannot hold."""
+
+
+class StoreError(ProvisionerError):
+    """Base of what can go wrong with the database."""
+
+
+class StoreUnavailable(StoreError):
+    """PostgreSQL does not answer, refused the login, or went away; nothing was written unless said."""
+
+
+class SchemaOutdated(StoreError):
+    """Tables or columns are missing; ``provisioner db upgrade`` mends it."""
+
+
+class Conflict(StoreError):
+    """A login or number is held by somebody else, still rests, or the range is used up."""
+
+
+class NotFound(StoreError):
+    """No user or extension of that name."""
+
+
+class EmbeddedError(StoreError):
+    """The embedded PostgreSQL cannot be set up, started or stopped."""
+
+
+class NodeError(ProvisionerError):
+    """Base of what can go wrong with one Asterisk; ``node`` is its name in the settings."""
+
+    def __init__(self, node: str, message: str) -> None:
+        self.node = node
+        super().__init__(f"node {node}: {message}")
+
+
+class NodeUnavailable(NodeError):
+    """No AMI answers at the node's address."""
+
+
+class LoginRefused(NodeError):
+    """The node refused the AMI username or secret."""
+
+
+class ActionRefused(NodeError):
+    """The node answered an action with an error."""
+
+
+class PermissionMissing(ActionRefused):
+    """The AMI user lacks a class that an action needs."""
+
+
+class ActionTimeout(NodeError):
+    """An action had no answer before its deadline."""
+
+
+class ConnectionLost(NodeError):
+    """The connection broke while answers were due."""
+
+
+class NodesNotTold(ProvisionerError):
+    """The change is committed, but some nodes could not be told; the next command tells them."""
+
+
+class ConfError(ProvisionerError):
+    """A configuration file cannot be rendered, written or read."""
+
+
+class FileNotOurs(ConfError):
+    """Files that provisioner did not make are in the way; ``--force`` overwrites them."""
+
+
+class LabError(ProvisionerError):
+    """A container or a phone of the lab did not do what was asked of it."""
