@@ -1,0 +1,372 @@
+"""Settings: one TOML file, then ``PROVISIONER_*`` variables over it. The only reader of ``os.environ``.
+
+The file is the first of: ``--config``, ``PROVISIONER_CONFIG``, ``./provisioner.toml``,
+``$PROVISIONER_HOME/provisioner.toml``, ``/etc/provisioner/provisioner.toml``; none is needed.
+A variable is named after section and key: ``PROVISIONER_DATABASE_URL``, ``PROVISIONER_ASTERISK_SIP_PORT``,
+and, for the node ``pbx-1``, ``PROVISIONER_NODES_PBX_1_SECRET``. Lists are separated by commas.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from provisioner.errors import Problem, SettingsError
+from provisioner.secret import Secret
+
+PREFIX = "PROVISIONER_"
+NOT_SETTINGS = frozenset({"PROVISIONER_HOME", "PROVISIONER_CONFIG", "PROVISIONER_ACTOR"})
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("expected an IP address such as 127.0.0.1 or 0.0.0.0") from None
+
+
+def _not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value:
+        raise ValueError("expected at least one")
+    return value
+
+
+def _expand(value: Path) -> Path:
+    return value.expanduser()
+
+
+Address = Annotated[str, AfterValidator(_address)]
+FilePath = Annotated[Path, AfterValidator(_expand)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+# Words that are rendered into Asterisk's files or its realtime rows: nothing that could end a line or a value.
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_\[\]/-]+$", max_length=255)]
+DigitString = Annotated[str, Field(pattern=r"^[0-9]{2,15}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class DatabaseSettings(_Model):
+    """Where PostgreSQL is; with no ``url`` the embedded server under ``home`` is used.
+
+    ``asterisk_host`` and ``asterisk_port`` say how a node reaches the database where that differs from
+    how we do.
+    """
+
+    url: Secret | None = None
+    password_file: FilePath | None = None
+    asterisk_role: Word = "asterisk"
+    asterisk_password: Secret | None = None
+    asterisk_password_file: FilePath | None = None
+    asterisk_schema: Word = "public"
+    asterisk_host: Host | None = None
+    asterisk_port: Port | None = None
+
+
+class NumberRange(_Model):
+    """Numbers from ``first`` to ``last``, both included and equally long."""
+
+    first: DigitString
+    last: DigitString
+
+    @classmethod
+    def parse(cls, text: str) -> NumberRange:
+        """Read ``7000-7999``; raises ValueError with what was expected."""
+        first, dash, last = text.partition("-")
+        if not (dash and first.strip().isascii() and first.strip().isdigit() and last.strip().isdigit()):
+            raise ValueError(f"expected a range such as 7000-7999, got {text!r}")
+        return cls(first=first.strip(), last=last.strip())
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if len(self.first) != len(self.last):
+            raise ValueError(f"{self.first} and {self.last} must have the same number of digits")
+        if self.first > self.last:
+            raise ValueError(f"{self.first} is above {self.last}")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def _to_range(value: object) -> object:
+    return NumberRange.parse(value) if isinstance(value, str) else value
+
+
+class NumberSettings(_Model):
+    """Which numbers are given when none is asked for, and how long a deleted one rests (days)."""
+
+    ranges: Annotated[
+        tuple[Annotated[NumberRange, BeforeValidator(_to_range)], ...],
+        BeforeValidator(_split),
+        AfterValidator(_not_empty),
+    ] = (NumberRange(first="7000", last="7999"),)
+    rest_days: int = Field(default=30, ge=0, le=36500)
+
+
+class AsteriskSettings(_Model):
+    """What the rendered configuration and the compiled rows say; the same for every node.
+
+    Times are seconds. ``full_aor`` is what happens to one device more than an extension has lines:
+    ``replace`` drops the one that would expire first, ``refuse`` answers 403.
+    """
+
+    transports: Annotated[
+        tuple[Literal["udp", "tcp", "tls"], ...], BeforeValidator(_split), AfterValidator(_not_empty)
+    ] = ("udp",)
+    bind_address: Address = "127.0.0.1"
+    sip_port: Port = 5060
+    tls_port: Port = 5061
+    tls_cert: FilePath | None = None
+    tls_key: FilePath | None = None
+    rtp_first: Port = 10000
+    rtp_last: Port = 20000
+    context: Word = "users"
+    codecs: Annotated[tuple[Word, ...], BeforeValidator(_split), AfterValidator(_not_empty)] = (
+        "alaw",
+        "ulaw",
+        "g722",
+    )
+    language: Word = "en"
+    realm: Word = "asterisk"
+    qualify_frequency: int = Field(default=60, ge=0, le=86400)
+    contacts: Literal["astdb", "realtime"] = "astdb"
+    driver: Literal["pgsql", "odbc"] = "pgsql"
+    full_aor: Literal["replace", "refuse"] = "replace"
+    caches: bool = True
+    cache_lifetime: int = Field(default=3600, ge=1, le=604800)
+    contact_sweep: int = Field(default=3, ge=1, le=3600)
+    minimum_expiration: int = Field(default=60, ge=1, le=604800)
+    default_expiration: int = Field(default=3600, ge=1, le=604800)
+    maximum_expiration: int = Field(default=7200, ge=1, le=604800)
+    sip_secret_storage: Literal["digest", "plain"] = "digest"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if "tls" in self.transports and not (self.tls_cert and self.tls_key):
+            raise ValueError("transport tls needs tls_cert and tls_key")
+        if self.rtp_first > self.rtp_last:
+            raise ValueError("rtp_first is above rtp_last")
+        if not self.minimum_expiration <= self.default_expiration <= self.maximum_expiration:
+            raise ValueError("minimum_expiration, default_expiration and maximum_expiration must rise")
+        return self
+
+
+class NodeSettings(_Model):
+    """One Asterisk and its AMI account. Timeouts are seconds."""
+
+    name: Word
+    host: Host = "127.0.0.1"
+    port: Port = 5038
+    username: Word = "provisioner"
+    secret: Secret | None = None
+    secret_file: FilePath | None = None
+    tls: bool = False
+    tls_ca: FilePath | None = None
+    tls_verify: bool = True
+    connect_timeout: float = Field(default=5.0, gt=0, le=300)
+    action_timeout: float = Field(default=10.0, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("give either secret or secret_file")
+        return self
+
+    def read_secret(self) -> Secret:
+        """The AMI secret; raises SettingsError where its file cannot be read or is empty."""
+        if self.secret is not None:
+            return self.secret
+        assert self.secret_file is not None
+        return read_secret_file(self.secret_file, f"nodes.{self.name}.secret_file")
+
+
+class Settings(_Model):
+    """All settings, checked; ``source`` is the file they came from."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    numbers: NumberSettings = NumberSettings()
+    asterisk: AsteriskSettings = AsteriskSettings()
+    nodes: tuple[NodeSettings, ...] = ()
+    home: Path
+    source: Path | None = None
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        """Tables ``[nodes.NAME]`` become a tuple of nodes that know their names."""
+        if not isinstance(value, Mapping):
+            return value
+        return tuple({"name": name, **node} for name, node in value.items() if isinstance(node, Mapping))
+
+    def node(self, name: str) -> NodeSettings:
+        """The node called ``name``; raises SettingsError that lists those there are."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        known = ", ".join(node.name for node in self.nodes) or "none"
+        raise SettingsError(f"there is no node {name!r} in {self.source or 'the settings'}; known: {known}")
+
+
+def read_secret_file(path: Path, key: str) -> Secret:
+    """The first line of a secret's file; raises SettingsError that names file and key."""
+    try:
+        text = path.read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
+        raise SettingsError(f"{key}: cannot read {path}: {reason}") from None
+    if not text or "\n" in text:
+        raise SettingsError(f"{key}: {path} must hold one line, the secret")
+    return Secret(text)
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings file, lay the environment over it, and check all of it.
+
+    Raises SettingsError with every wrong setting, each with its file (or variable) and key.
+    """
+    env = os.environ if environ is None else environ
+    home = _home(env)
+    source = _find(config, env, home)
+    tree = _read(source) if source else {}
+    variables: dict[tuple[str, ...], str] = {}
+    problems = _overlay(tree, env, variables)
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate({**tree, "home": home, "source": source})
+    except ValidationError as exc:
+        problems += [_problem(error, source, tree, variables) for error in exc.errors()]
+    if problems or settings is None:
+        raise SettingsError("\n".join(str(problem) for problem in problems))
+    return settings
+
+
+def actor(environ: Mapping[str, str] | None = None) -> str:
+    """Who is changing things: ``PROVISIONER_ACTOR``, else the operating system's user."""
+    import getpass
+
+    env = os.environ if environ is None else environ
+    if named := env.get("PROVISIONER_ACTOR"):
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    if given := env.get("PROVISIONER_HOME"):
+        return Path(given).expanduser().absolute()
+    return Path(platformdirs.user_data_dir("provisioner"))
+
+
+def _find(config: Path | None, env: Mapping[str, str], home: Path) -> Path | None:
+    named = config or (Path(env["PROVISIONER_CONFIG"]) if env.get("PROVISIONER_CONFIG") else None)
+    if named:
+        return named.expanduser().absolute()
+    for path in (
+        Path("provisioner.toml"),
+        home / "provisioner.toml",
+        Path("/etc/provisioner/provisioner.toml"),
+    ):
+        if path.is_file():
+            return path.absolute()
+    return None
+
+
+def _read(source: Path) -> dict[str, Any]:
+    try:
+        tree = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"{source}: cannot be read: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{source}: is not valid TOML: {exc}") from None
+    for key in ("home", "source"):
+        if key in tree:
+            raise SettingsError(f"{source}: {key}: unknown setting (PROVISIONER_HOME sets the data folder)")
+    for name, node in tree.get("nodes", {}).items() if isinstance(tree.get("nodes"), dict) else ():
+        if not isinstance(node, dict):
+            raise SettingsError(f"{source}: nodes.{name}: expected a table [nodes.NAME]")
+    return tree
+
+
+def _overlay(tree: dict[str, Any], env: Mapping[str, str], used: dict[tuple[str, ...], str]) -> list[Problem]:
+    """Put the variables into the tree; notes in ``used`` where each went."""
+    known = {
+        f"{PREFIX}{section}_{key}".upper(): (section, key)
+        for section, model in (
+            ("database", DatabaseSettings),
+            ("numbers", NumberSettings),
+            ("asterisk", AsteriskSettings),
+        )
+        for key in model.model_fields
+    }
+    problems = []
+    for variable in sorted(name for name in env if name.startswith(PREFIX) and name not in NOT_SETTINGS):
+        place = known.get(variable) or _node_place(variable, tree)
+        if place is None:
+            close = difflib.get_close_matches(variable, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            problems.append(Problem(variable, f"no such setting{hint}", "environment"))
+            continue
+        branch = tree
+        for part in place[:-1]:
+            branch = branch.setdefault(part, {})
+        branch[place[-1]] = env[variable]
+        used[place] = variable
+    return problems
+
+
+def _node_place(variable: str, tree: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """``PROVISIONER_NODES_PBX_1_SECRET`` -> ("nodes", "pbx-1", "secret"), a new node where none is so called."""
+    rest = variable.removeprefix(f"{PREFIX}NODES_")
+    if rest == variable:
+        return None
+    for key in sorted(NodeSettings.model_fields, key=len, reverse=True):
+        name = rest.removesuffix(f"_{key.upper()}")
+        if name != rest and name and key != "name":
+            existing = (
+                n for n in tree.get("nodes", {}) if n.upper().replace("-", "_").replace(".", "_") == name
+            )
+            return ("nodes", next(existing, name.lower().replace("_", "-")), key)
+    return None
+
+
+def _problem(
+    error: Any, source: Path | None, tree: Mapping[str, Any], used: Mapping[tuple[str, ...], str]
+) -> Problem:
+    """One of pydantic's errors as a Problem; never repeats the value, which may be a secret."""
+    place = tuple(str(part) for part in error["loc"])
+    if place[:1] == ("nodes",) and len(place) > 1 and place[1].isdigit():
+        place = ("nodes", list(tree.get("nodes", {}))[int(place[1])], *place[2:])
+    variable = next((used[place[:n]] for n in range(len(place), 0, -1) if place[:n] in used), None)
+    if error["type"] == "extra_forbidden":
+        message = "unknown setting; see examples/provisioner.toml for all there are"
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+    if variable:
+        return Problem(variable, message, "environment")
+    return Problem(".".join(place) or "settings", message, str(source or "settings"))
