@@ -1,38 +1,24 @@
-"""Settings: one TOML file, then ``PROVISIONER_*`` variables over it. The only reader of ``os.environ``.
-
-The file is the first of: ``--config``, ``PROVISIONER_CONFIG``, ``./provisioner.toml``,
-``$PROVISIONER_HOME/provisioner.toml``, ``/etc/provisioner/provisioner.toml``; none is needed.
-A variable is named after section and key: ``PROVISIONER_DATABASE_URL``, ``PROVISIONER_ASTERISK_SIP_PORT``,
-and, for the node ``pbx-1``, ``PROVISIONER_NODES_PBX_1_SECRET``. Lists are separated by commas.
-"""
+"""The settings there are, their defaults and their bounds."""
 
 from __future__ import annotations
 
-import difflib
-import os
-import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import platformdirs
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from provisioner.errors import Problem, SettingsError
+from provisioner.errors import SettingsError
 from provisioner.secret import Secret
-
-PREFIX = "PROVISIONER_"
-NOT_SETTINGS = frozenset({"PROVISIONER_HOME", "PROVISIONER_CONFIG", "PROVISIONER_ACTOR"})
 
 
 def _split(value: object) -> object:
@@ -59,7 +45,7 @@ def _expand(value: Path) -> Path:
 Address = Annotated[str, AfterValidator(_address)]
 FilePath = Annotated[Path, AfterValidator(_expand)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-# Words that are rendered into Asterisk's files or its realtime rows: nothing that could end a line or a value.
+# Words that are rendered into Asterisk's files or rows: nothing that could end a line or a value.
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_\[\]/-]+$", max_length=255)]
 DigitString = Annotated[str, Field(pattern=r"^[0-9]{2,15}$")]
@@ -241,132 +227,3 @@ def read_secret_file(path: Path, key: str) -> Secret:
     if not text or "\n" in text:
         raise SettingsError(f"{key}: {path} must hold one line, the secret")
     return Secret(text)
-
-
-def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings file, lay the environment over it, and check all of it.
-
-    Raises SettingsError with every wrong setting, each with its file (or variable) and key.
-    """
-    env = os.environ if environ is None else environ
-    home = _home(env)
-    source = _find(config, env, home)
-    tree = _read(source) if source else {}
-    variables: dict[tuple[str, ...], str] = {}
-    problems = _overlay(tree, env, variables)
-    settings: Settings | None = None
-    try:
-        settings = Settings.model_validate({**tree, "home": home, "source": source})
-    except ValidationError as exc:
-        problems += [_problem(error, source, tree, variables) for error in exc.errors()]
-    if problems or settings is None:
-        raise SettingsError("\n".join(str(problem) for problem in problems))
-    return settings
-
-
-def actor(environ: Mapping[str, str] | None = None) -> str:
-    """Who is changing things: ``PROVISIONER_ACTOR``, else the operating system's user."""
-    import getpass
-
-    env = os.environ if environ is None else environ
-    if named := env.get("PROVISIONER_ACTOR"):
-        return named
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
-def _home(env: Mapping[str, str]) -> Path:
-    if given := env.get("PROVISIONER_HOME"):
-        return Path(given).expanduser().absolute()
-    return Path(platformdirs.user_data_dir("provisioner"))
-
-
-def _find(config: Path | None, env: Mapping[str, str], home: Path) -> Path | None:
-    named = config or (Path(env["PROVISIONER_CONFIG"]) if env.get("PROVISIONER_CONFIG") else None)
-    if named:
-        return named.expanduser().absolute()
-    for path in (
-        Path("provisioner.toml"),
-        home / "provisioner.toml",
-        Path("/etc/provisioner/provisioner.toml"),
-    ):
-        if path.is_file():
-            return path.absolute()
-    return None
-
-
-def _read(source: Path) -> dict[str, Any]:
-    try:
-        tree = tomllib.loads(source.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise SettingsError(f"{source}: cannot be read: {exc.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"{source}: is not valid TOML: {exc}") from None
-    for key in ("home", "source"):
-        if key in tree:
-            raise SettingsError(f"{source}: {key}: unknown setting (PROVISIONER_HOME sets the data folder)")
-    for name, node in tree.get("nodes", {}).items() if isinstance(tree.get("nodes"), dict) else ():
-        if not isinstance(node, dict):
-            raise SettingsError(f"{source}: nodes.{name}: expected a table [nodes.NAME]")
-    return tree
-
-
-def _overlay(tree: dict[str, Any], env: Mapping[str, str], used: dict[tuple[str, ...], str]) -> list[Problem]:
-    """Put the variables into the tree; notes in ``used`` where each went."""
-    known = {
-        f"{PREFIX}{section}_{key}".upper(): (section, key)
-        for section, model in (
-            ("database", DatabaseSettings),
-            ("numbers", NumberSettings),
-            ("asterisk", AsteriskSettings),
-        )
-        for key in model.model_fields
-    }
-    problems = []
-    for variable in sorted(name for name in env if name.startswith(PREFIX) and name not in NOT_SETTINGS):
-        place = known.get(variable) or _node_place(variable, tree)
-        if place is None:
-            close = difflib.get_close_matches(variable, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            problems.append(Problem(variable, f"no such setting{hint}", "environment"))
-            continue
-        branch = tree
-        for part in place[:-1]:
-            branch = branch.setdefault(part, {})
-        branch[place[-1]] = env[variable]
-        used[place] = variable
-    return problems
-
-
-def _node_place(variable: str, tree: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """``PROVISIONER_NODES_PBX_1_SECRET`` -> ("nodes", "pbx-1", "secret"), a new node where none is so called."""
-    rest = variable.removeprefix(f"{PREFIX}NODES_")
-    if rest == variable:
-        return None
-    for key in sorted(NodeSettings.model_fields, key=len, reverse=True):
-        name = rest.removesuffix(f"_{key.upper()}")
-        if name != rest and name and key != "name":
-            existing = (
-                n for n in tree.get("nodes", {}) if n.upper().replace("-", "_").replace(".", "_") == name
-            )
-            return ("nodes", next(existing, name.lower().replace("_", "-")), key)
-    return None
-
-
-def _problem(
-    error: Any, source: Path | None, tree: Mapping[str, Any], used: Mapping[tuple[str, ...], str]
-) -> Problem:
-    """One of pydantic's errors as a Problem; never repeats the value, which may be a secret."""
-    place = tuple(str(part) for part in error["loc"])
-    if place[:1] == ("nodes",) and len(place) > 1 and place[1].isdigit():
-        place = ("nodes", list(tree.get("nodes", {}))[int(place[1])], *place[2:])
-    variable = next((used[place[:n]] for n in range(len(place), 0, -1) if place[:n] in used), None)
-    if error["type"] == "extra_forbidden":
-        message = "unknown setting; see examples/provisioner.toml for all there are"
-    else:
-        message = error["msg"].removeprefix("Value error, ")
-    if variable:
-        return Problem(variable, message, "environment")
-    return Problem(".".join(place) or "settings", message, str(source or "settings"))

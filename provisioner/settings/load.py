@@ -1,0 +1,170 @@
+"""Settings: one TOML file, then ``PROVISIONER_*`` variables over it. The only reader of ``os.environ``.
+
+The file is the first of: ``--config``, ``PROVISIONER_CONFIG``, ``./provisioner.toml``,
+``$PROVISIONER_HOME/provisioner.toml``, ``/etc/provisioner/provisioner.toml``; none is needed.
+A variable is named after section and key: ``PROVISIONER_DATABASE_URL``, ``PROVISIONER_ASTERISK_SIP_PORT``,
+and, for the node ``pbx-1``, ``PROVISIONER_NODES_PBX_1_SECRET``. Lists are separated by commas.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import ValidationError
+
+from provisioner.errors import Problem, SettingsError
+from provisioner.settings.model import (
+    AsteriskSettings,
+    DatabaseSettings,
+    NodeSettings,
+    NumberSettings,
+    Settings,
+)
+
+PREFIX = "PROVISIONER_"
+NOT_SETTINGS = frozenset({"PROVISIONER_HOME", "PROVISIONER_CONFIG", "PROVISIONER_ACTOR"})
+SECTIONS = {"database": DatabaseSettings, "numbers": NumberSettings, "asterisk": AsteriskSettings}
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings file, lay the environment over it, and check all of it.
+
+    Raises SettingsError with every wrong setting, each with its file (or variable) and key.
+    """
+    env = os.environ if environ is None else environ
+    home = _home(env)
+    source = _find(config, env, home)
+    tree = _read(source) if source else {}
+    variables: dict[tuple[str, ...], str] = {}
+    problems = _overlay(tree, env, variables)
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate({**tree, "home": home, "source": source})
+    except ValidationError as exc:
+        problems += [_problem(error, source, tree, variables) for error in exc.errors()]
+    if problems or settings is None:
+        raise SettingsError("\n".join(str(problem) for problem in problems))
+    return settings
+
+
+def actor(environ: Mapping[str, str] | None = None) -> str:
+    """Who is changing things: ``PROVISIONER_ACTOR``, else the operating system's user."""
+    env = os.environ if environ is None else environ
+    if named := env.get("PROVISIONER_ACTOR"):
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    if given := env.get("PROVISIONER_HOME"):
+        return Path(given).expanduser().absolute()
+    return Path(platformdirs.user_data_dir("provisioner"))
+
+
+def _find(config: Path | None, env: Mapping[str, str], home: Path) -> Path | None:
+    named = config or (Path(env["PROVISIONER_CONFIG"]) if env.get("PROVISIONER_CONFIG") else None)
+    if named:
+        return named.expanduser().absolute()
+    for path in (
+        Path("provisioner.toml"),
+        home / "provisioner.toml",
+        Path("/etc/provisioner/provisioner.toml"),
+    ):
+        if path.is_file():
+            return path.absolute()
+    return None
+
+
+def _read(source: Path) -> dict[str, Any]:
+    try:
+        tree = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"{source}: cannot be read: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{source}: is not valid TOML: {exc}") from None
+    for key in ("home", "source"):
+        if key in tree:
+            raise SettingsError(f"{source}: {key}: unknown setting (PROVISIONER_HOME sets the data folder)")
+    for name, node in tree.get("nodes", {}).items() if isinstance(tree.get("nodes"), dict) else ():
+        if not isinstance(node, dict):
+            raise SettingsError(f"{source}: nodes.{name}: expected a table [nodes.NAME]")
+    _anchor(tree, source.parent)
+    return tree
+
+
+def _anchor(tree: dict[str, Any], folder: Path) -> None:
+    """Files named in the settings file are found beside it, wherever the command runs."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            _anchor(value, folder)
+        elif isinstance(value, str) and (key.endswith("_file") or key == "tls_ca"):
+            tree[key] = str(folder / Path(value).expanduser())
+
+
+def _overlay(tree: dict[str, Any], env: Mapping[str, str], used: dict[tuple[str, ...], str]) -> list[Problem]:
+    """Put the variables into the tree; notes in ``used`` where each went."""
+    known = {
+        f"{PREFIX}{section}_{key}".upper(): (section, key)
+        for section, model in SECTIONS.items()
+        for key in model.model_fields
+    }
+    problems = []
+    for variable in sorted(name for name in env if name.startswith(PREFIX) and name not in NOT_SETTINGS):
+        place = known.get(variable) or _node_place(variable, tree)
+        if place is None:
+            close = difflib.get_close_matches(variable, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            problems.append(Problem(variable, f"no such setting{hint}", "environment"))
+            continue
+        branch = tree
+        for part in place[:-1]:
+            branch = branch.setdefault(part, {})
+        branch[place[-1]] = env[variable]
+        used[place] = variable
+    return problems
+
+
+def _node_place(variable: str, tree: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """``PROVISIONER_NODES_PBX_1_SECRET`` -> ("nodes", "pbx-1", "secret"); an unknown name is a new node."""
+    rest = variable.removeprefix(f"{PREFIX}NODES_")
+    if rest == variable:
+        return None
+    for key in sorted(NodeSettings.model_fields, key=len, reverse=True):
+        name = rest.removesuffix(f"_{key.upper()}")
+        if name != rest and name and key != "name":
+            existing = (
+                n for n in tree.get("nodes", {}) if n.upper().replace("-", "_").replace(".", "_") == name
+            )
+            return ("nodes", next(existing, name.lower().replace("_", "-")), key)
+    return None
+
+
+def _as_variable(node: str) -> str:
+    return node.upper().replace("-", "_").replace(".", "_")
+
+
+def _problem(
+    error: Any, source: Path | None, tree: Mapping[str, Any], used: Mapping[tuple[str, ...], str]
+) -> Problem:
+    """One of pydantic's errors as a Problem; never repeats the value, which may be a secret."""
+    place = tuple(str(part) for part in error["loc"])
+    if place[:1] == ("nodes",) and len(place) > 1 and place[1].isdigit():
+        place = ("nodes", list(tree.get("nodes", {}))[int(place[1])], *place[2:])
+    variable = next((used[place[:n]] for n in range(len(place), 0, -1) if place[:n] in used), None)
+    if error["type"] == "extra_forbidden":
+        message = "unknown setting; see examples/provisioner.toml for all there are"
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+    if variable:
+        return Problem(variable, message, "environment")
+    return Problem(".".join(place) or "settings", message, str(source or "settings"))
