@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from provisioner.errors import Problem, SettingsError
 from provisioner.settings.model import (
@@ -30,7 +30,11 @@ from provisioner.settings.model import (
 
 PREFIX = "PROVISIONER_"
 NOT_SETTINGS = frozenset({"PROVISIONER_HOME", "PROVISIONER_CONFIG", "PROVISIONER_ACTOR"})
-SECTIONS = {"database": DatabaseSettings, "numbers": NumberSettings, "asterisk": AsteriskSettings}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "database": DatabaseSettings,
+    "numbers": NumberSettings,
+    "asterisk": AsteriskSettings,
+}
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
