@@ -1,0 +1,21 @@
+"""What an administrator types: users, their extensions and secrets, and the rules they keep. Pure."""
+
+from provisioner.records.login import login_key
+from provisioner.records.models import Credentials, Extension, Kind, User, endpoint_id
+from provisioner.records.secrets import check_secret, digest, generate_secret
+from provisioner.records.spec import ExtensionSpec, UserSpec, validate_user
+
+__all__ = [
+    "Credentials",
+    "Extension",
+    "ExtensionSpec",
+    "Kind",
+    "User",
+    "UserSpec",
+    "check_secret",
+    "digest",
+    "endpoint_id",
+    "generate_secret",
+    "login_key",
+    "validate_user",
+]
