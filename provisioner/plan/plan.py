@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
 from provisioner.realtime import Value
 from provisioner.secret import Secret
@@ -30,7 +29,7 @@ class Change:
     table: str
     id: str
     action: Action
-    fields: Mapping[str, Field] = MappingProxyType({})
+    fields: Mapping[str, Field]
 
     def new_values(self) -> dict[str, Value]:
         """Column to new value, secrets revealed: for the one place that writes them."""
