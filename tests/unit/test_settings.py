@@ -126,5 +126,5 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_node_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     settings = read(tmp_path, "[nodes.pbx1]\nsecret = 'aaaa'\n")
-    with pytest.raises(SettingsError, match="no node 'pbx9'.*known: pbx1"):
+    with pytest.raises(SettingsError, match=r"no node 'pbx9'.*known: pbx1"):
         settings.node("pbx9")
