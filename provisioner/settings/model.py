@@ -145,9 +145,9 @@ class AsteriskSettings(_Model):
     caches: bool = True
     cache_lifetime: int = Field(default=3600, ge=1, le=604800)
     contact_sweep: int = Field(default=3, ge=1, le=3600)
-    minimum_expiration: int = Field(default=60, ge=1, le=604800)
+    min_expiration: int = Field(default=60, ge=1, le=604800)
     default_expiration: int = Field(default=3600, ge=1, le=604800)
-    maximum_expiration: int = Field(default=7200, ge=1, le=604800)
+    max_expiration: int = Field(default=7200, ge=1, le=604800)
     sip_secret_storage: Literal["digest", "plain"] = "digest"
 
     @model_validator(mode="after")
@@ -156,8 +156,8 @@ class AsteriskSettings(_Model):
             raise ValueError("transport tls needs tls_cert and tls_key")
         if self.rtp_first > self.rtp_last:
             raise ValueError("rtp_first is above rtp_last")
-        if not self.minimum_expiration <= self.default_expiration <= self.maximum_expiration:
-            raise ValueError("minimum_expiration, default_expiration and maximum_expiration must rise")
+        if not self.min_expiration <= self.default_expiration <= self.max_expiration:
+            raise ValueError("min_expiration, default_expiration and max_expiration must rise")
         return self
 
 
