@@ -1,0 +1,104 @@
+"""What commands share: the service, JSON, tables, and the report of what nodes were told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from provisioner.service import App, Outcome, Told
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+node_option = click.option("--node", metavar="NAME", help="Only this node of the settings.")
+extension_option = click.option(
+    "--extension", metavar="ID", help="Which extension of the user, such as 7002 or 7001-support; else the primary one."
+)
+
+
+def app_of(ctx: click.Context) -> App:
+    """The service with the settings of this command."""
+    from provisioner.service import App
+    from provisioner.settings import actor, load
+
+    settings = load(ctx.obj["config"])
+    return App(settings, actor=ctx.obj["actor"] or actor(), command=ctx.command_path)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on stdout, letters of every script as themselves."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on stdout: drawn for a terminal, tab separated otherwise."""
+    import sys
+
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            click.echo("\t".join(plain(cell) for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    Console().print(table)
+
+
+def plain(cell: object) -> str:
+    """A cell as one line of text; what would move a terminal's cursor is shown as an escape."""
+    text = "" if cell is None else str(cell)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def report_nodes(ctx: click.Context, nodes: Iterable[Told]) -> None:
+    """Say on stderr what each node was told; exit code 1 where one was not."""
+    failed = False
+    for told in nodes:
+        if told.ok:
+            click.echo(f"node {told.node}: told and proven in {told.seconds * 1000:.0f} ms", err=True)
+        else:
+            failed = True
+            click.echo(
+                f"error: written, but node {told.node} not told: {told.error}; "
+                "the next command tells it, or run `provisioner reload`",
+                err=True,
+            )
+    if failed:
+        ctx.exit(1)
+
+
+def report_outcome(ctx: click.Context, did: str, outcome: Outcome, as_json: bool) -> None:
+    """Print a change of a user, its new secrets (the only time they are shown), and what nodes say."""
+    from provisioner.service import user_data
+
+    if as_json:
+        secrets = [
+            {"extension": new.endpoint_id, "secret": new.secret.reveal()} for new in outcome.issued if new.generated
+        ]
+        nodes = [
+            {"node": told.node, "ok": told.ok, "seconds": round(told.seconds, 3), "error": told.error}
+            for told in outcome.nodes
+        ]
+        print_json({**user_data(outcome.user), "secrets": secrets, "nodes": nodes})
+    else:
+        click.echo(f"{did} {plain(outcome.user.login)}: {describe(outcome)}")
+        for new in outcome.issued:
+            if new.generated:
+                click.echo(f"secret of {new.endpoint_id}: {new.secret.reveal()}   (shown this once)")
+    report_nodes(ctx, outcome.nodes)
+
+
+def describe(outcome: Outcome) -> str:
+    """The extensions of a user in a few words: ``7001 (2 lines), 7001-support (1 line)``."""
+    return ", ".join(
+        f"{part.endpoint_id} ({part.lines} line{'s' if part.lines != 1 else ''})"
+        for part in outcome.user.extensions
+    )

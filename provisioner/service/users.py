@@ -1,0 +1,264 @@
+"""The use cases of users: add, set, secret, disable, enable, delete, restore, show, list.
+
+Each is one transaction (records, rows, audit, outbox), after which every node is told and proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from provisioner.errors import InvalidRecord, NotFound, Problem
+from provisioner.plan import Plan
+from provisioner.records import (
+    Credentials,
+    Extension,
+    ExtensionSpec,
+    Kind,
+    User,
+    UserSpec,
+    check_secret,
+    digest,
+    endpoint_id,
+    generate_secret,
+    validate_user,
+)
+from provisioner.secret import Secret
+from provisioner.service.app import App
+from provisioner.service.tell import Told, tell
+from provisioner.store import StoredUser, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedSecret:
+    """A secret as it was given to an extension: shown once, kept nowhere in plaintext."""
+
+    endpoint_id: str
+    secret: Secret
+    generated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a change came to: the user afterwards, new secrets, the rows changed, what each node says."""
+
+    user: User
+    issued: tuple[IssuedSecret, ...]
+    plan: Plan
+    nodes: tuple[Told, ...]
+
+
+def add(app: App, spec: UserSpec) -> Outcome:
+    """Create a user; raises InvalidRecord or Conflict, and then nothing is written."""
+    with app.transaction() as tx:
+        tx.check_login(spec.login)
+        numbers = _numbers(app, tx, spec)
+        made = [_extension(app, spec, number, part) for number, part in zip(numbers, spec.extensions, strict=True)]
+        user = User(spec.login, spec.name, spec.email, spec.active, tuple(extension for extension, _ in made))
+        tx.insert_user(user)
+        plan = app.write(tx, (), (user,))
+    return Outcome(user, tuple(issued for _, issued in made), plan, tell(app, user.endpoint_ids))
+
+
+def change(app: App, login: str, edit: Callable[[User], User]) -> Outcome:
+    """Change a user's record by a function of it; raises NotFound or what ``edit`` raises."""
+    with app.transaction() as tx:
+        before = tx.get_user(login).user
+        after = edit(before)
+        if after != before:
+            tx.update_user(before.login, after)
+        plan = app.write(tx, (before,), (after,))
+    return Outcome(after, (), plan, tell(app, {*before.endpoint_ids, *after.endpoint_ids}))
+
+
+def set_fields(
+    app: App,
+    login: str,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    lines: int | None = None,
+    extension: str | None = None,
+) -> Outcome:
+    """Change name, e-mail ("" removes it) or the lines of one extension (the primary by default)."""
+
+    def edit(user: User) -> User:
+        target = _find(user, extension)
+        wanted = [
+            fields | {"lines": lines} if lines is not None and part == target else fields
+            for part, fields in zip(user.extensions, _fields(user), strict=True)
+        ]
+        renamed = replace(
+            user,
+            name=user.name if name is None else name,
+            email=user.email if email is None else email or None,
+        )
+        checked = _checked(renamed, wanted)
+        parts = zip(user.extensions, checked.extensions, strict=True)
+        return replace(
+            user,
+            name=checked.name,
+            email=checked.email,
+            extensions=tuple(replace(part, lines=new.lines) for part, new in parts),
+        )
+
+    return change(app, login, edit)
+
+
+def set_active(app: App, login: str, active: bool) -> Outcome:
+    """Disable (cut off) or enable a user."""
+    return change(app, login, lambda user: replace(user, active=active))
+
+
+def rotate_secret(app: App, login: str, extension: str | None, secret: Secret | None) -> Outcome:
+    """Give an extension a new secret, the one given or a generated one; its phones are cut off."""
+    issued: list[IssuedSecret] = []
+
+    def edit(user: User) -> User:
+        part = _find(user, extension)
+        credentials, new = _credentials(app, user.login, user.name, part.endpoint_id, part.lines, secret)
+        issued.append(new)
+        return _with(user, part, replace(part, credentials=credentials))
+
+    outcome = change(app, login, edit)
+    return replace(outcome, issued=tuple(issued))
+
+
+def add_extension(
+    app: App, login: str, *, number: str | None, label: str | None, lines: int, secret: Secret | None
+) -> Outcome:
+    """Give a user one more number, or with a label an alias on one of the numbers there are.
+
+    Raises NotFound, InvalidRecord or Conflict.
+    """
+    kind = Kind.ADDITIONAL if label is None else Kind.ALIAS
+    with app.transaction() as tx:
+        before = tx.get_user(login).user
+        if kind is Kind.ALIAS and number is None:
+            number = before.primary.number
+        wanted = {"number": number, "lines": lines, "secret": secret, "kind": kind, "label": label}
+        checked = _checked(before, [*_fields(before), wanted])
+        part = checked.extensions[-1]
+        if kind is Kind.ADDITIONAL:
+            number = _number(app, tx, part.number, ())
+        assert number is not None
+        extension, issued = _extension(app, checked, number, part)
+        after = replace(before, extensions=(*before.extensions, extension))
+        tx.update_user(before.login, after)
+        plan = app.write(tx, (before,), (after,))
+    return Outcome(after, (issued,), plan, tell(app, (extension.endpoint_id,)))
+
+
+def delete_extension(app: App, login: str, extension: str) -> Outcome:
+    """Take an extension away from a user; its number rests. Raises InvalidRecord for the primary one."""
+
+    def edit(user: User) -> User:
+        part = _find(user, extension)
+        if part == user.primary:
+            raise InvalidRecord([Problem("extension", f"{extension} is the primary one; delete the user instead")])
+        if any(other.label and other.number == part.number and other != part for other in user.extensions):
+            if part.label is None:
+                raise InvalidRecord([Problem("extension", f"{extension} still has aliases; delete those first")])
+        return replace(user, extensions=tuple(other for other in user.extensions if other != part))
+
+    return change(app, login, edit)
+
+
+def delete(app: App, login: str) -> Outcome:
+    """Delete a user: rows gone, phones cut off, numbers at rest; can be restored."""
+    with app.transaction() as tx:
+        before = tx.get_user(login).user
+        tx.mark_deleted(before.login)
+        plan = app.write(tx, (before,), ())
+    return Outcome(before, (), plan, tell(app, before.endpoint_ids))
+
+
+def restore(app: App, login: str) -> Outcome:
+    """Bring the last deleted user of that login back with numbers and secrets; raises NotFound or Conflict."""
+    with app.transaction() as tx:
+        user = tx.restore(login).user
+        plan = app.write(tx, (), (user,))
+    return Outcome(user, (), plan, tell(app, user.endpoint_ids))
+
+
+def show(app: App, login: str) -> StoredUser:
+    """One user, a deleted one where there is no other; raises NotFound."""
+    with app.transaction() as tx:
+        return tx.find_user(login) or tx.get_user(login, deleted=True)
+
+
+def list_users(app: App, *, deleted: bool = False) -> Sequence[StoredUser]:
+    """All users by login; with ``deleted`` the deleted ones instead."""
+    with app.transaction() as tx:
+        return tx.list_users(deleted=deleted)
+
+
+def _fields(user: User) -> list[dict[str, Any]]:
+    """The extensions of a user as an administrator would type them, without their secrets."""
+    return [
+        {"number": part.number, "lines": part.lines, "kind": part.kind, "label": part.label}
+        for part in user.extensions
+    ]
+
+
+def _checked(user: User, extensions: list[dict[str, Any]]) -> UserSpec:
+    """A changed record put to the same rules as a new one; raises InvalidRecord."""
+    return validate_user(
+        login=user.login, name=user.name, email=user.email, active=user.active, extensions=extensions
+    )
+
+
+def _numbers(app: App, tx: Transaction, spec: UserSpec) -> list[str]:
+    """The number of each extension: given, or the next free one; an alias has that of its extension."""
+    numbers: list[str] = []
+    for part in spec.extensions:
+        if part.kind is Kind.ALIAS:
+            numbers.append(part.number or numbers[0])
+        else:
+            given = frozenset(other.number for other in spec.extensions if other.number)
+            numbers.append(_number(app, tx, part.number, given | set(numbers)))
+    return numbers
+
+
+def _number(app: App, tx: Transaction, given: str | None, taken: Iterable[str]) -> str:
+    numbers = app.settings.numbers
+    if given is not None:
+        tx.check_number(given, numbers.rest_days)
+        return given
+    return tx.allocate_number(
+        [(range.first, range.last) for range in numbers.ranges], numbers.rest_days, exclude=frozenset(taken)
+    )
+
+
+def _extension(app: App, spec: UserSpec, number: str, part: ExtensionSpec) -> tuple[Extension, IssuedSecret]:
+    id = endpoint_id(number, part.label)
+    credentials, issued = _credentials(app, spec.login, spec.name, id, part.lines, part.secret)
+    return Extension(number, part.kind, part.lines, credentials, part.label), issued
+
+
+def _credentials(
+    app: App, login: str, name: str, id: str, lines: int, secret: Secret | None
+) -> tuple[Credentials, IssuedSecret]:
+    options = app.settings.asterisk
+    chosen = secret
+    if chosen is None:
+        chosen = generate_secret()
+    else:
+        check_secret(chosen, lines, (login, name, id))
+    credentials = digest(chosen, id, options.realm, keep_plain=options.sip_secret_storage == "plain")
+    return credentials, IssuedSecret(id, chosen, generated=secret is None)
+
+
+def _find(user: User, extension: str | None) -> Extension:
+    if extension is None:
+        return user.primary
+    for part in user.extensions:
+        if part.endpoint_id == extension:
+            return part
+    known = ", ".join(user.endpoint_ids)
+    raise NotFound(f"user {user.login} has no extension {extension!r}; there are: {known}")
+
+
+def _with(user: User, old: Extension, new: Extension) -> User:
+    return replace(user, extensions=tuple(new if part == old else part for part in user.extensions))
