@@ -34,7 +34,8 @@ class Change:
     def new_values(self) -> dict[str, Value]:
         """Column to new value, secrets revealed: for the one place that writes them."""
         return {
-            column: new.reveal() if isinstance(new, Secret) else new for column, (_, new) in self.fields.items()
+            column: new.reveal() if isinstance(new, Secret) else new
+            for column, (_, new) in self.fields.items()
         }
 
 

@@ -2,7 +2,18 @@
 
 from provisioner.realtime.compile import Options, compile_user
 from provisioner.realtime.encode import decode_value, encode_value
-from provisioner.realtime.rows import AORS, AUTHS, ENDPOINTS, SECRET_COLUMNS, TABLES, ColumnSet, Row, Rows, Value, merge
+from provisioner.realtime.rows import (
+    AORS,
+    AUTHS,
+    ENDPOINTS,
+    SECRET_COLUMNS,
+    TABLES,
+    ColumnSet,
+    Row,
+    Rows,
+    Value,
+    merge,
+)
 
 __all__ = [
     "AORS",

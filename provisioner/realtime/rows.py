@@ -54,7 +54,9 @@ class Rows:
     def only(self, ids: Iterable[str]) -> Rows:
         """The rows of these ids alone."""
         wanted = frozenset(ids)
-        return Rows({t: {id: row for id, row in rows.items() if id in wanted} for t, rows in self._tables.items()})
+        return Rows(
+            {t: {id: row for id, row in rows.items() if id in wanted} for t, rows in self._tables.items()}
+        )
 
     def __or__(self, other: Rows) -> Rows:
         """Both together; raises ValueError when both have a row of the same table and id."""

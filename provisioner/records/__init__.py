@@ -1,8 +1,8 @@
 """What an administrator types: users, their extensions and secrets, and the rules they keep. Pure."""
 
-from provisioner.records.login import login_key
+from provisioner.records.login import login_key, parse_login
 from provisioner.records.models import Credentials, Extension, Kind, User, endpoint_id
-from provisioner.records.secrets import check_secret, digest, generate_secret
+from provisioner.records.secrets import check_secret, digest, generate_secret, matches, required_length
 from provisioner.records.spec import ExtensionSpec, UserSpec, validate_user
 
 __all__ = [
@@ -17,5 +17,8 @@ __all__ = [
     "endpoint_id",
     "generate_secret",
     "login_key",
+    "matches",
+    "parse_login",
+    "required_length",
     "validate_user",
 ]

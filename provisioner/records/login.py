@@ -3,13 +3,61 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Final
+
+from provisioner.records.text import is_digit, is_letter, is_mark, show
+
+MAX_LOGIN: Final = 64
+MAX_MARKS: Final = 4
+"""Most combining marks on one letter; scripts that stack them need no more."""
+
+PUNCTUATION: Final = ".-_@+"
+
+
+def parse_login(text: str) -> str:
+    """The login in Unicode form NFC; raises ValueError with one sentence when it is not allowed.
+
+    Allowed are 1 to 64 letters of any script with their combining marks, digits, and ``. - _ @ +``.
+    """
+    if not text:
+        raise ValueError("is empty; a login has 1 to 64 characters")
+    # NFC of a text this much too long would only cost time: it never becomes that much shorter.
+    login = unicodedata.normalize("NFC", text) if len(text) <= 16 * MAX_LOGIN else text
+    if len(login) > MAX_LOGIN:
+        raise ValueError(f"{show(text)} is too long; a login has 1 to {MAX_LOGIN} characters")
+    marks = 0
+    before = ""
+    for char in login:
+        marks = marks + 1 if is_mark(char) else 0
+        if not _allowed(char, before, marks):
+            raise ValueError(
+                f"{show(text)} holds {_named(char)}; "
+                f"a login has letters, digits and {' '.join(PUNCTUATION)} only"
+            )
+        before = char
+    return login
 
 
 def login_key(login: str) -> str:
-    """The form in which two logins are the same: without regard to case or Unicode form."""
+    """The form in which two logins are the same: without regard to case or Unicode form (NFKC).
+
+    Folding may bring about new compatibility forms, so it is repeated until nothing changes.
+    """
     key = login
     while True:
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
         if folded == key:
             return key
         key = folded
+
+
+def _allowed(char: str, before: str, marks: int) -> bool:
+    if is_mark(char):
+        return marks <= MAX_MARKS and bool(before) and (is_letter(before) or is_mark(before))
+    return is_letter(char) or is_digit(char) or char in PUNCTUATION
+
+
+def _named(char: str) -> str:
+    if char.isspace():
+        return f"white space (U+{ord(char):04X})"
+    return f"{show(char)} (U+{ord(char):04X})"

@@ -1,0 +1,123 @@
+"""The rules of the other fields; each raises ValueError with one sentence: what it got, what is expected."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from provisioner.records.models import Kind
+from provisioner.records.text import is_visible, show, unprintable
+from provisioner.secret import Secret
+
+MAX_NAME: Final = 200
+MAX_EMAIL: Final = 254
+MAX_LINES: Final = 99
+MAX_LABEL: Final = 20
+
+_NUMBER = re.compile(r"[0-9]{2,15}")
+_LABEL = re.compile(r"[a-z0-9]{1,20}")
+_YES: Final = frozenset({"yes", "true", "on", "1"})
+_NO: Final = frozenset({"no", "false", "off", "0"})
+
+
+def parse_name(value: object) -> str:
+    """A person's name of 1 to 200 characters in any script, without the spaces around it; else unchanged.
+
+    Line breaks, control characters and characters that reorder the text after them are refused.
+    """
+    text = _text(value, "a name")
+    for char in text:
+        found = unprintable(char)
+        if found:
+            raise ValueError(f"{show(text)} holds {found}; a name has printable characters only")
+    name = text.strip()
+    if not any(is_visible(char) for char in name):
+        raise ValueError(f"{show(text)} is empty; a name has 1 to {MAX_NAME} characters")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"{show(text)} is too long; a name has 1 to {MAX_NAME} characters")
+    return name
+
+
+def parse_email(value: object) -> str | None:
+    """An e-mail address, its domain in lower case; None where there is none. No name server is asked."""
+    text = _optional_text(value, "an e-mail address")
+    if text is None:
+        return None
+    if len(text) > MAX_EMAIL:
+        raise ValueError(f"{show(text)} is too long; an e-mail address has at most {MAX_EMAIL} characters")
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        # Offices use names such as pbx.local, which the public mail system does not know.
+        checked = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except (EmailNotValidError, UnicodeError):
+        raise ValueError(f"{show(text)} is not an e-mail address; expected somebody@example.com") from None
+    if "." not in checked.domain:
+        raise ValueError(f"{show(text)} has no full domain; expected somebody@example.com")
+    return checked.normalized
+
+
+def parse_active(value: object) -> bool:
+    """Whether the user may register: yes or no, true or false, on or off, 1 or 0."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower() if isinstance(value, str | int) else ""
+    if word in _YES | _NO:
+        return word in _YES
+    raise ValueError(f"{show(value)} is neither yes nor no")
+
+
+def parse_number(value: object) -> str | None:
+    """An extension number of 2 to 15 digits 0-9; None for the next free one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if -(10**20) < value < 10**20 else show(value)
+    text = _optional_text(value, "a number")
+    if text is None:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{show(text)} is not an extension number; expected 2 to 15 digits 0-9")
+    return text
+
+
+def parse_lines(value: object) -> int:
+    """A line count, 1 to 99, as a number or in digits."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LINES:
+        raise ValueError(f"{show(value)} is not a number of lines; expected 1 to {MAX_LINES}")
+    return value
+
+
+def parse_kind(value: object) -> Kind:
+    """One of primary, additional, alias."""
+    try:
+        return Kind(value)  # type: ignore[arg-type]
+    except ValueError:
+        raise ValueError(f"{show(value)} is not a kind; expected {', '.join(Kind)}") from None
+
+
+def parse_label(value: object) -> str | None:
+    """The label of an alias: 1 to 20 of a-z and 0-9."""
+    text = _optional_text(value, "a label")
+    if text is not None and not _LABEL.fullmatch(text):
+        raise ValueError(f"{show(text)} is not a label; expected 1 to {MAX_LABEL} of a-z and 0-9")
+    return text
+
+
+def parse_secret(value: object) -> Secret | None:
+    """A chosen secret, or None for a made one; an error says nothing of the value."""
+    if value is None or isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    raise ValueError("is not a text")
+
+
+def _text(value: object, what: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{show(value)} is not a text; expected {what}")
+
+
+def _optional_text(value: object, what: str) -> str | None:
+    return None if value is None or value == "" else _text(value, what)
