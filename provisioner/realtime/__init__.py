@@ -1,7 +1,9 @@
 """What Asterisk reads: rows of ps_endpoints, ps_auths and ps_aors, compiled from records. Pure."""
 
-from provisioner.realtime.compile import Options, compile_user
+from provisioner.realtime.compile import compile_user, compile_users
 from provisioner.realtime.encode import decode_value, encode_value
+from provisioner.realtime.limits import CODECS, check_codecs
+from provisioner.realtime.mapping import Options
 from provisioner.realtime.rows import (
     AORS,
     AUTHS,
@@ -18,6 +20,7 @@ from provisioner.realtime.rows import (
 __all__ = [
     "AORS",
     "AUTHS",
+    "CODECS",
     "ENDPOINTS",
     "SECRET_COLUMNS",
     "TABLES",
@@ -26,7 +29,9 @@ __all__ = [
     "Row",
     "Rows",
     "Value",
+    "check_codecs",
     "compile_user",
+    "compile_users",
     "decode_value",
     "encode_value",
     "merge",

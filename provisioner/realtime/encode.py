@@ -1,13 +1,35 @@
-"""How a value is written so that realtime reads it back unchanged."""
+"""How a value is written so that Asterisk's realtime reads it back unchanged.
+
+Its drivers (pgsql and odbc alike) split a value at ``;``, strip each piece of white space, and turn ``^XX``
+into the byte of that hex code. Measured on Asterisk 22.10.1.
+"""
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_ENCODED: Final = {"^": "^5E", ";": "^3B"}
+_CODE: Final = re.compile(rb"\^([0-9A-Fa-f]{2})")
+
 
 def encode_value(text: str) -> str:
-    """Asterisk's realtime splits values at ``;`` and decodes ``^XX``: write both as ``^XX``."""
-    return text.replace("^", "^5E").replace(";", "^3B")
+    """The column value that Asterisk reads as ``text``."""
+    encoded = "".join(_ENCODED.get(char, char) for char in text)
+    inner = encoded.strip()
+    if inner == encoded:
+        return encoded
+    if not inner:
+        return _spaces(encoded)
+    start = encoded.index(inner)
+    return _spaces(encoded[:start]) + inner + _spaces(encoded[start + len(inner) :])
 
 
 def decode_value(value: str) -> str:
-    """What Asterisk makes of a column value: the inverse of encode_value."""
-    return value.replace("^3B", ";").replace("^5E", "^")
+    """What Asterisk reads of a column value that holds one piece; the inverse of :func:`encode_value`."""
+    raw = value.strip().encode("utf-8", "surrogatepass")
+    return _CODE.sub(lambda match: bytes((int(match[1], 16),)), raw).decode("utf-8", "replace")
+
+
+def _spaces(text: str) -> str:
+    return "".join(f"^{byte:02X}" for byte in text.encode("utf-8"))

@@ -148,7 +148,9 @@ def _between(parts: Sequence[ExtensionSpec | None]) -> Iterator[Problem]:
         first = seen.setdefault(id, index)
         if first != index:
             field = "label" if part.kind is Kind.ALIAS else "number"
-            yield Problem(prefix + field, f"{id.lstrip('-')} is given twice, in extensions[{first}] already")
+            yield Problem(
+                _at(place, field), f"{id.lstrip('-')} is given twice, in extensions[{first}] already"
+            )
 
 
 def _kind_faults(part: ExtensionSpec, index: int) -> Iterator[tuple[str, str]]:
