@@ -1,6 +1,21 @@
-"""The difference between what should be and what is, as a value. Pure."""
+"""The difference between what should be and what is, as a value: a plan, and what nodes are told of it. Pure."""
 
-from provisioner.plan.orders import NodeOrder
-from provisioner.plan.plan import Action, Change, Field, Plan
+from provisioner.plan.diff import diff, same
+from provisioner.plan.orders import NodeOrder, merge_orders, orders
+from provisioner.plan.plan import OBJECTS, Action, Change, Field, Plan
+from provisioner.plan.words import summary, words
 
-__all__ = ["Action", "Change", "Field", "NodeOrder", "Plan"]
+__all__ = [
+    "OBJECTS",
+    "Action",
+    "Change",
+    "Field",
+    "NodeOrder",
+    "Plan",
+    "diff",
+    "merge_orders",
+    "orders",
+    "same",
+    "summary",
+    "words",
+]

@@ -1,11 +1,20 @@
-"""What the nodes are told."""
+"""What the nodes are told after a plan was carried out."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
+
+from provisioner.plan.plan import OBJECTS, Action, Change, Plan, revealed
+from provisioner.realtime import AORS, AUTHS, ENDPOINTS, SECRET_COLUMNS
+
+_KINDS: Final = frozenset(OBJECTS.values())
+_MD5: Final = re.compile(r"md5:([0-9a-f]{32})", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, order=False)
+@dataclass(frozen=True, slots=True)
 class NodeOrder:
     """What every node has to do about one endpoint id."""
 
@@ -14,3 +23,86 @@ class NodeOrder:
     """Which of ``endpoint``, ``auth``, ``aor`` to expire from the node's caches."""
     keep_contacts: int | None = None
     """None: leave the registered phones; 0: cut off all; n: keep the newest n."""
+
+    def __post_init__(self) -> None:
+        if not self.expire <= _KINDS:
+            raise ValueError(f"not an object: {', '.join(sorted(self.expire - _KINDS))}")
+        if self.keep_contacts is not None and self.keep_contacts < 0:
+            raise ValueError("keep_contacts is below 0")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "endpoint_id": self.endpoint_id,
+            "expire": sorted(self.expire),
+            "keep_contacts": self.keep_contacts,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> NodeOrder:
+        """The inverse of :meth:`as_dict`; raises KeyError or ValueError for anything else."""
+        return cls(str(data["endpoint_id"]), frozenset(data["expire"]), data["keep_contacts"])
+
+
+def orders(plan: Plan, owner_changed: Collection[str] = ()) -> tuple[NodeOrder, ...]:
+    """One order for each endpoint id of a plan, sorted by it.
+
+    Registered phones are cut off when the endpoint is gone, or its secret, its auth or (``owner_changed``)
+    its owner is another; when it may have fewer contacts, the newest stay. Otherwise they are left alone.
+    """
+    single = (_order(change) for change in plan)
+    owners = (NodeOrder(id, frozenset(), keep_contacts=0) for id in owner_changed)
+    return merge_orders((*single, *owners))
+
+
+def merge_orders(given: Iterable[NodeOrder]) -> tuple[NodeOrder, ...]:
+    """Orders of the same endpoint id made into one that does what each of them asks; sorted by id."""
+    merged: dict[str, NodeOrder] = {}
+    for order in given:
+        there = merged.get(order.endpoint_id)
+        merged[order.endpoint_id] = order if there is None else _both(there, order)
+    return tuple(merged[id] for id in sorted(merged))
+
+
+def _both(one: NodeOrder, other: NodeOrder) -> NodeOrder:
+    kept = [keep for keep in (one.keep_contacts, other.keep_contacts) if keep is not None]
+    return NodeOrder(one.endpoint_id, one.expire | other.expire, min(kept, default=None))
+
+
+def _order(change: Change) -> NodeOrder:
+    return NodeOrder(change.id, frozenset({change.object}), _keep(change))
+
+
+def _keep(change: Change) -> int | None:
+    if change.action is Action.DELETE:
+        return 0
+    if change.action is Action.CREATE:
+        return None
+    if change.table == AORS and "max_contacts" in change.fields:
+        return _lowered(change)
+    if change.table == AUTHS and change.fields.keys() & (SECRET_COLUMNS | {"username", "realm"}):
+        return None if _same_secret(change) else 0
+    return 0 if change.table == ENDPOINTS and change.fields.keys() & {"auth", "aors"} else None
+
+
+def _lowered(change: Change) -> int | None:
+    old, new = (int(str(value)) if value is not None else 0 for value in change.fields["max_contacts"])
+    return new if new < old else None
+
+
+def _same_secret(change: Change) -> bool:
+    """Whether only the way of keeping the secret changed: the MD5 digest is known before and after, and equal."""
+    if change.fields.keys() & {"username", "realm"}:
+        return False
+    old, new = (_md5(change, index) for index in (0, 1))
+    return old is not None and old == new
+
+
+def _md5(change: Change, index: int) -> str | None:
+    for column in ("password_digest", "md5_cred"):
+        value = revealed(change.fields[column][index]) if column in change.fields else None
+        text = f"md5:{value}" if column == "md5_cred" else str(value)
+        found = _MD5.search(text) if value is not None else None
+        if found:
+            return found[1].lower()
+    return None

@@ -1,12 +1,13 @@
-"""A plan: the sorted list of changes from what is to what should be."""
+"""A plan: the sorted changes from the rows there are to the rows there should be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final
 
-from provisioner.realtime import Value
+from provisioner.realtime import AORS, AUTHS, ENDPOINTS, SECRET_COLUMNS, TABLES, Rows, Value
 from provisioner.secret import Secret
 
 
@@ -21,32 +22,98 @@ class Action(StrEnum):
 Field = tuple[Value | Secret, Value | Secret]
 """Old and new value of a column; those of secret columns are Secrets."""
 
+OBJECTS: Final[Mapping[str, str]] = {ENDPOINTS: "endpoint", AUTHS: "auth", AORS: "aor"}
+"""What Asterisk calls the object that a row of each table is."""
+
+CHANGED: Final = "changed"
+"""All that a plan ever says of a secret column."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row created, updated or deleted. Values of secret columns never show."""
+    """One row created, updated or deleted. Values of secret columns never show.
+
+    ``fields`` holds, by column: of a created row all of them, of an updated one those that differ, of a
+    deleted one those that held something.
+    """
 
     table: str
     id: str
     action: Action
     fields: Mapping[str, Field]
 
+    @property
+    def object(self) -> str:
+        """What Asterisk calls it: endpoint, auth or aor."""
+        return OBJECTS[self.table]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """By endpoint id, then in the order of writing."""
+        return self.id, TABLES.index(self.table)
+
     def new_values(self) -> dict[str, Value]:
         """Column to new value, secrets revealed: for the one place that writes them."""
-        return {
-            column: new.reveal() if isinstance(new, Secret) else new
-            for column, (_, new) in self.fields.items()
-        }
+        return {column: revealed(new) for column, (_, new) in self.fields.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: what has a value before or after; of a secret column only ``"changed"``."""
+        fields: dict[str, Any] = {}
+        for column, (old, new) in self.fields.items():
+            if column in SECRET_COLUMNS:
+                fields[column] = CHANGED
+            elif old is not None or new is not None:
+                fields[column] = {"old": old, "new": new}
+        return {"table": self.table, "id": self.id, "action": str(self.action), "fields": fields}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every change, sorted by endpoint id, then table."""
+    """Every change, sorted by endpoint id and table whatever the order they were given in."""
 
     changes: tuple[Change, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "changes", tuple(sorted(self.changes, key=lambda change: change.key)))
 
     def __bool__(self) -> bool:
         return bool(self.changes)
 
     def __len__(self) -> int:
         return len(self.changes)
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def objects(self) -> tuple[tuple[str, str], ...]:
+        """What changed, as (kind, id) with kind ``endpoint``, ``auth`` or ``aor``, in the plan's order."""
+        return tuple((change.object, change.id) for change in self.changes)
+
+    def in_write_order(self) -> Iterator[Change]:
+        """Every change so that no endpoint is ever without its auth: auths first, and last to go."""
+        for table in reversed(TABLES):
+            yield from (c for c in self.changes if c.table == table and c.action is Action.DELETE)
+        for table in TABLES:
+            yield from (c for c in self.changes if c.table == table and c.action is not Action.DELETE)
+
+    def applied_to(self, rows: Rows) -> Rows:
+        """The rows after the plan was carried out on these; raises ValueError when it does not fit them."""
+        tables = {table: dict(rows[table]) for table in TABLES}
+        for change in self.changes:
+            there = tables[change.table]
+            if (change.id in there) == (change.action is Action.CREATE):
+                raise ValueError(f"{change.table} {change.id} cannot be {change.action}d")
+            if change.action is Action.DELETE:
+                del there[change.id]
+            else:
+                there[change.id] = {**there.get(change.id, {}), **change.new_values()}
+        return Rows(tables)
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """For JSON, without any secret."""
+        return [change.as_dict() for change in self.changes]
+
+
+def revealed(value: Value | Secret) -> Value:
+    """The plain value of a field of a change."""
+    return value.reveal() if isinstance(value, Secret) else value

@@ -34,6 +34,9 @@ def callerid(name: str, number: str, width: int | None) -> str:
 def graphemes(text: str) -> Iterator[str]:
     """What a reader takes for one character each: a letter with its accents, a whole emoji, a flag."""
     cluster = ""
+    if text.isascii():
+        yield from text
+        return
     for char in text:
         if cluster and not _continues(cluster, char):
             yield cluster

@@ -26,7 +26,7 @@ def check_codecs(names: Iterable[str]) -> tuple[str, ...]:
     unknown = [name for name in codecs if name not in CODECS]
     if unknown:
         raise UnsupportedValue(
-            f"asterisk.codecs: Asterisk knows no codec {unknown[0]!a}; expected of {', '.join(sorted(CODECS))}"
+            f"asterisk.codecs: Asterisk knows no codec {unknown[0]!a}; it knows {', '.join(sorted(CODECS))}"
         )
     if not codecs:
         raise UnsupportedValue("asterisk.codecs: no codec is given, so no call could have sound")

@@ -24,6 +24,18 @@ TABLES: Final = (AUTHS, AORS, ENDPOINTS)
 SECRET_COLUMNS: Final = frozenset({"password", "md5_cred", "password_digest"})
 """Columns whose values let their reader register: never shown."""
 
+YES_NO_COLUMNS: Final = frozenset(
+    {
+        "direct_media",
+        "rewrite_contact",
+        "force_rport",
+        "rtp_symmetric",
+        "remove_existing",
+        "remove_unavailable",
+    }
+)
+"""Columns that we write ``yes`` or ``no`` in, and for which Asterisk takes other words too."""
+
 
 class Rows:
     """Rows of the three tables, by table and id. Immutable; its repr shows counts, never values."""
