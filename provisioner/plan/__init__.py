@@ -1,4 +1,4 @@
-"""The difference between what should be and what is, as a value: a plan, and what nodes are told of it. Pure."""
+"""The difference between what should be and what is, and what nodes are told of it, as values. Pure."""
 
 from provisioner.plan.diff import diff, same
 from provisioner.plan.orders import NodeOrder, merge_orders, orders

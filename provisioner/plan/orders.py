@@ -50,7 +50,8 @@ def orders(plan: Plan, owner_changed: Collection[str] = ()) -> tuple[NodeOrder, 
     Registered phones are cut off when the endpoint is gone, or its secret, its auth or (``owner_changed``)
     its owner is another; when it may have fewer contacts, the newest stay. Otherwise they are left alone.
     """
-    single = (_order(change) for change in plan)
+    new = {change.id for change in plan if change.table == ENDPOINTS and change.action is Action.CREATE}
+    single = (_order(change, new) for change in plan)
     owners = (NodeOrder(id, frozenset(), keep_contacts=0) for id in owner_changed)
     return merge_orders((*single, *owners))
 
@@ -69,15 +70,16 @@ def _both(one: NodeOrder, other: NodeOrder) -> NodeOrder:
     return NodeOrder(one.endpoint_id, one.expire | other.expire, min(kept, default=None))
 
 
-def _order(change: Change) -> NodeOrder:
-    return NodeOrder(change.id, frozenset({change.object}), _keep(change))
+def _order(change: Change, new_endpoints: Collection[str]) -> NodeOrder:
+    return NodeOrder(change.id, frozenset({change.object}), _keep(change, new_endpoints))
 
 
-def _keep(change: Change) -> int | None:
+def _keep(change: Change, new_endpoints: Collection[str]) -> int | None:
     if change.action is Action.DELETE:
         return 0
     if change.action is Action.CREATE:
-        return None
+        # An auth that an endpoint lacked: nobody knows what its phones registered with.
+        return 0 if change.table == AUTHS and change.id not in new_endpoints else None
     if change.table == AORS and "max_contacts" in change.fields:
         return _lowered(change)
     if change.table == AUTHS and change.fields.keys() & (SECRET_COLUMNS | {"username", "realm"}):
@@ -91,7 +93,7 @@ def _lowered(change: Change) -> int | None:
 
 
 def _same_secret(change: Change) -> bool:
-    """Whether only the way of keeping the secret changed: the MD5 digest is known before and after, and equal."""
+    """Whether only the way of keeping it changed: the MD5 digest is known before and after, and equal."""
     if change.fields.keys() & {"username", "realm"}:
         return False
     old, new = (_md5(change, index) for index in (0, 1))
