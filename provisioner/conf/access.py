@@ -1,0 +1,23 @@
+"""How Asterisk reaches the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from provisioner.secret import Secret
+
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAccess:
+    """One login to the database, as an Asterisk sees it: its own role, and the schema of the ps_* tables."""
+
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password: Secret
+    schema: str = "public"
+    sslmode: SslMode = "prefer"

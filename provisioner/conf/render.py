@@ -1,0 +1,127 @@
+"""Settings in, files out: one template for each file of ``/etc/asterisk`` that we own."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final
+
+import jinja2
+
+from provisioner.conf import modules, syntax
+from provisioner.conf.access import DatabaseAccess
+from provisioner.conf.marker import mark
+from provisioner.errors import ConfError
+from provisioner.resources import resource_dir
+from provisioner.settings import NodeSettings, Settings
+
+TABLES: Final = ("ps_endpoints", "ps_auths", "ps_aors", "ps_contacts")
+
+_ALWAYS: Final = (
+    "acl.conf",
+    "asterisk.conf",
+    "ccss.conf",
+    "cdr.conf",
+    "cel.conf",
+    "extconfig.conf",
+    "extensions.conf",
+    "features.conf",
+    "indications.conf",
+    "logger.conf",
+    "manager.conf",
+    "modules.conf",
+    "pjproject.conf",
+    "pjsip.conf",
+    "rtp.conf",
+    "sorcery.conf",
+    "stasis.conf",
+    "udptl.conf",
+)
+_OF_DRIVER: Final[Mapping[str, tuple[str, ...]]] = {
+    "pgsql": ("res_pgsql.conf",),
+    "odbc": ("odbc.ini", "res_odbc.conf"),
+}
+WITH_SECRETS: Final = frozenset({"manager.conf", "res_pgsql.conf", "res_odbc.conf"})
+KNOWN: Final = frozenset(_ALWAYS).union(*_OF_DRIVER.values())
+
+
+def render(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> dict[str, str]:
+    """Every file that ``node`` needs in its ``/etc/asterisk``, as name -> text.
+
+    The texts of manager.conf and of the database driver's file hold secrets. Raises ConfError that names
+    each setting which Asterisk's files cannot carry, and SettingsError where the node's secret file
+    cannot be read.
+    """
+    syntax.check(settings, node, access)
+    values = _values(settings, node, access)
+    names = sorted(_ALWAYS + _OF_DRIVER[settings.asterisk.driver])
+    return {name: mark(_body(name, values)) for name in names}
+
+
+def _body(name: str, values: Mapping[str, Any]) -> str:
+    try:
+        return _environment().get_template(f"{name}.j2").render(values)
+    except ConfError as exc:
+        raise ConfError(f"{name}: {exc}") from None
+    except jinja2.TemplateError as exc:
+        raise ConfError(f"{name}: its template is broken: {exc}") from exc
+
+
+def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> dict[str, Any]:
+    asterisk = settings.asterisk
+    loopback = _is_loopback(node.host)
+    ami_address = "127.0.0.1" if loopback else asterisk.bind_address
+    return {
+        "asterisk": asterisk,
+        "node": node,
+        "node_secret": node.read_secret(),
+        "access": access,
+        "tables": TABLES,
+        # res_config_pgsql takes schema.table; res_config_odbc does not, and gets a search_path instead.
+        "table_prefix": f"{access.schema}." if asterisk.driver == "pgsql" else "",
+        "preload": modules.preload(asterisk),
+        "module_groups": modules.GROUPS,
+        "sip_host": _bracketed(asterisk.bind_address),
+        "ami_address": ami_address,
+        "ami_host": _bracketed(ami_address),
+        "ami_plain_port": 5038 if node.port != 5038 else 5037,
+        "ami_loopback_only": loopback or _is_loopback(asterisk.bind_address),
+    }
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource_dir("asterisk_conf")),
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - no HTML; _finalize escapes every value for Asterisk's own syntax
+    )
+    filters: dict[str, Callable[..., Any]] = {"conninfo": syntax.conninfo}
+    environment.filters.update(filters)
+    return environment
+
+
+def _finalize(value: object) -> str:
+    """Runs on every value, and on no text of the template itself: nothing gets in unescaped."""
+    if value is None:
+        raise ConfError("a value that this file needs is not set")
+    text = str(value)
+    return syntax.escape(text) if text else text
