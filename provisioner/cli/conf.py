@@ -58,9 +58,10 @@ def diff(ctx: click.Context, directory: Path, node: str | None, as_json: bool, e
 
     found = configuration.diff(app_of(ctx), directory, node)
     if as_json:
-        print_json(found)
+        print_json(configuration.diff_data(found))
     else:
-        for text in found.values():
-            click.echo(text, nl=False)
+        for one in found:
+            click.echo(f"# {one.name}: {one.state.value}")
+            click.echo(one.text, nl=False)
     if found and exit_code:
         ctx.exit(3)
