@@ -7,7 +7,7 @@ BIN := .venv/bin
 ENGINE = engine=$$(scripts/engine) && eval "$$engine"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench images venv clean
+.PHONY: help demo test lint format bench up down images venv clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,6 +33,14 @@ format: venv ## Let ruff put the code in order
 bench: ## Ratios against named rivals and limits, in one run
 	@scripts/setup asterisk phone
 	@$(ENGINE) && $(BIN)/python -m benchmarks </dev/null
+
+up: ## Database, Asterisk and command line with docker compose
+	@$(ENGINE) && scripts/images asterisk postgres provisioner compose
+	@scripts/compose up --wait </dev/null
+	@echo 'Now: scripts/compose run --rm provisioner user add anna --name "Anna Kowalska"'
+
+down: ## End what `make up` started, data included
+	@scripts/compose down --volumes </dev/null
 
 images: ## Build every image
 	@$(ENGINE) && scripts/images
