@@ -16,6 +16,7 @@ MAX_LABEL: Final = 20
 
 _NUMBER = re.compile(r"[0-9]{2,15}")
 _LABEL = re.compile(r"[a-z0-9]{1,20}")
+_OFFICE_DOMAINS: Final = frozenset({"local", "test"})
 _YES: Final = frozenset({"yes", "true", "on", "1"})
 _NO: Final = frozenset({"no", "false", "off", "0"})
 
@@ -47,14 +48,15 @@ def parse_email(value: object) -> str | None:
         raise ValueError(f"{show(text)} is too long; an e-mail address has at most {MAX_EMAIL} characters")
     from email_validator import EmailNotValidError, validate_email
 
+    # The library refuses domains that the public mail system does not carry, and offices use them.
+    head, _, last = text.rpartition(".")
+    office = last.lower() if last.lower() in _OFFICE_DOMAINS else None
+    asked = f"{head}.example" if office else text
     try:
-        # Offices use names such as pbx.local, which the public mail system does not know.
-        checked = validate_email(text, check_deliverability=False, globally_deliverable=False)
+        checked = validate_email(asked, check_deliverability=False)
     except (EmailNotValidError, UnicodeError):
         raise ValueError(f"{show(text)} is not an e-mail address; expected somebody@example.com") from None
-    if "." not in checked.domain:
-        raise ValueError(f"{show(text)} has no full domain; expected somebody@example.com")
-    return checked.normalized
+    return f"{checked.normalized.removesuffix('example')}{office}" if office else checked.normalized
 
 
 def parse_active(value: object) -> bool:

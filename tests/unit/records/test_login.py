@@ -105,10 +105,13 @@ def test_the_key_has_no_regard_to_case_or_form(text: str) -> None:
 
 @given(st.text(min_size=1, max_size=80))
 def test_a_login_is_either_refused_or_kept_but_for_its_unicode_form(text: str) -> None:
+    expected = unicodedata.normalize("NFC", text)
     try:
         login = parse_login(text)
     except ValueError as exc:
-        assert str(exc).isprintable()
+        outcome = str(exc)
     else:
-        assert login == unicodedata.normalize("NFC", text)
         assert parse_login(login) == login
+        outcome = login
+    assert outcome.isprintable()
+    assert outcome == expected or "a login has" in outcome

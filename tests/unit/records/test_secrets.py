@@ -95,11 +95,12 @@ def test_a_secret_of_10000_characters_is_refused_at_once() -> None:
 @given(st.text(max_size=60))
 def test_no_refusal_repeats_the_secret(text: str) -> None:
     secret = f"{text}-q9"
+    said = ""
     try:
         check_secret(Secret(secret), lines=3, context=("login",))
     except InvalidRecord as exc:
-        assert secret not in str(exc)
-        assert secret not in repr(exc)
+        said = f"{exc} {exc!r}"
+    assert secret not in said
 
 
 def test_the_digests_are_those_of_user_realm_and_secret() -> None:
