@@ -1,0 +1,61 @@
+"""Asterisk over AMI: the only importer of panoramisk."""
+
+from provisioner.ami.actions import (
+    AllowedActions,
+    CoreStatus,
+    CoreVersion,
+    ExpireCache,
+    Expired,
+    ExpireObject,
+    Maintenance,
+    ModuleLoaded,
+    Ping,
+    Qualify,
+    ReloadModule,
+    ReloadQualify,
+    SetMaintenance,
+)
+from provisioner.ami.client import Backoff, Client
+from provisioner.ami.delivery import Delivery
+from provisioner.ami.fleet import Fleet
+from provisioner.ami.registrations import (
+    Contact,
+    Contacts,
+    DeviceState,
+    DeviceStates,
+    EndpointState,
+    ShowEndpoint,
+)
+from provisioner.ami.results import NodeCheck, NodeResult, NodeStatus, ReadBack, ReloadResult, Right
+
+__all__ = [
+    "AllowedActions",
+    "Backoff",
+    "Client",
+    "Contact",
+    "Contacts",
+    "CoreStatus",
+    "CoreVersion",
+    "Delivery",
+    "DeviceState",
+    "DeviceStates",
+    "EndpointState",
+    "ExpireCache",
+    "ExpireObject",
+    "Expired",
+    "Fleet",
+    "Maintenance",
+    "ModuleLoaded",
+    "NodeCheck",
+    "NodeResult",
+    "NodeStatus",
+    "Ping",
+    "Qualify",
+    "ReadBack",
+    "ReloadModule",
+    "ReloadQualify",
+    "ReloadResult",
+    "Right",
+    "SetMaintenance",
+    "ShowEndpoint",
+]

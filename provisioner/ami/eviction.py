@@ -1,0 +1,81 @@
+"""Taking contacts away from a node, so that nobody's phone rings for somebody else's number."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from provisioner.ami.astdb import ContactInStore, ExpireContact, LookAtAor, StoredContact, StoredContacts
+from provisioner.ami.client import Client
+
+FEW_AORS = 20
+"""Up to here each AOR is looked up by itself (1.5 ms); beyond it all contacts are read once."""
+POLL_SECONDS = 0.1
+_PLAIN_ID = re.compile(r"[A-Za-z0-9@._+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """``evicted`` contacts had their expiration put into the past; ``lingering`` ones wait for the sweep."""
+
+    evicted: int
+    lingering: tuple[StoredContact, ...]
+
+
+async def evict(client: Client, keep: Mapping[str, int]) -> Eviction:
+    """Leave each AOR in ``keep`` only so many contacts of astdb, those that expire last; 0 leaves none.
+
+    An evicted contact is not rung any more when this returns. Where its AOR still exists it is gone too,
+    with its events and device state; one that lingers has no AOR, and the sweep removes it.
+    """
+    now = time.time()
+    live: dict[str, list[StoredContact]] = {}
+    expired = []
+    for contact in await _stored(client, tuple(keep)):
+        if contact.expires_at > now:
+            live.setdefault(contact.aor, []).append(contact)
+        else:
+            expired.append(contact)
+    surplus = []
+    for aor, contacts in live.items():
+        surplus += sorted(contacts, key=lambda each: (-each.expires_at, each.key))[keep[aor] :]
+    await client.call_all(ExpireContact(contact) for contact in surplus)
+    doomed = (*surplus, *expired)
+    await look(client, {contact.aor for contact in doomed})
+    return Eviction(len(surplus), await _lingering(client, doomed))
+
+
+async def look(client: Client, aors: set[str]) -> None:
+    """Have the node look at these AORs, which removes their expired contacts before the sweep would."""
+    await client.call_all(LookAtAor(aor) for aor in sorted(aors) if _PLAIN_ID.fullmatch(aor))
+
+
+async def wait_until_swept(
+    client: Client, contacts: Sequence[StoredContact], seconds: float
+) -> tuple[StoredContact, ...]:
+    """Wait until these contacts are gone; returns those that are still there after so many seconds.
+
+    One that was registered again meanwhile counts as gone: it was let in by the rows that are in force now.
+    """
+    left = tuple(contacts)
+    deadline = time.monotonic() + seconds
+    while left and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_SECONDS)
+        left = await _lingering(client, left)
+    return left
+
+
+async def _stored(client: Client, aors: Sequence[str]) -> list[StoredContact]:
+    if len(aors) <= FEW_AORS:
+        return [each for found in await client.call_all(map(StoredContacts, aors)) for each in found]
+    wanted = frozenset(aors)
+    return [each for each in await client.call(StoredContacts()) if each.aor in wanted]
+
+
+async def _lingering(client: Client, contacts: Sequence[StoredContact]) -> tuple[StoredContact, ...]:
+    now = time.time()
+    found = await client.call_all(ContactInStore(contact.key) for contact in contacts)
+    return tuple(contact for contact in found if contact and contact.expires_at <= now)
