@@ -14,6 +14,7 @@ can_apt() { is_root && command -v apt-get >/dev/null; }
 
 # apt_install PACKAGE...: one at a time across scripts, and quiet unless it fails.
 apt_install() (
+    mkdir -p /run/lock
     exec 8>/run/lock/provisioner-apt.lock
     flock 8
     export DEBIAN_FRONTEND=noninteractive
