@@ -90,7 +90,7 @@ def test_a_number_has_2_to_15_digits(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["7", "1234567890123456", "70a1", "+7001", " 7001", "٧٠٠١", "7_01", "7%", 7, -70, 1e3]
+    "number", ["7", "1234567890123456", "70a1", "+7001", " 7001", "٧٠٠١", "7_01", "7%", 7, -70]
 )
 def test_any_other_number_is_refused(number: object) -> None:
     assert "2 to 15 digits" in str(problems(login="i", name="I", extensions=[{"number": number}]))
