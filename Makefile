@@ -1,6 +1,4 @@
-# Everything here sets up what it needs first; a second run finds it and is quick.
-PYTHON ?= python3
-export PYTHON
+# Everything here sets up what it needs first; a second run finds it and is quick. PYTHON=... chooses an interpreter.
 SHELL := /bin/bash
 BIN := .venv/bin
 # The engine script says where a container engine answers; everything after it uses that one.
