@@ -1,0 +1,21 @@
+"""PostgreSQL: transactions, Asterisk's rows, audit, outbox, migrations, and the embedded server."""
+
+from provisioner.store.embedded import Embedded, EmbeddedStatus
+from provisioner.store.findings import Finding
+from provisioner.store.numbers import NumberState, Use
+from provisioner.store.outbox import Pending
+from provisioner.store.store import Store
+from provisioner.store.transaction import Transaction
+from provisioner.store.users import StoredUser
+
+__all__ = [
+    "Embedded",
+    "EmbeddedStatus",
+    "Finding",
+    "NumberState",
+    "Pending",
+    "Store",
+    "StoredUser",
+    "Transaction",
+    "Use",
+]

@@ -1,0 +1,99 @@
+"""The connection to PostgreSQL: one small pool, opened on first use, with a deadline on everything."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
+from sqlalchemy.exc import ArgumentError
+
+from provisioner.errors import StoreUnavailable
+from provisioner.secret import Secret
+
+CONNECT_TIMEOUT: Final = 5
+"""Seconds until a server that does not answer is given up."""
+
+_STATEMENT_TIMEOUT: Final = "60s"
+_LOCK_TIMEOUT: Final = "20s"
+_IDLE_TIMEOUT: Final = "120s"
+# A server that starts or recovers says so (57P03) and is asked again for so many seconds.
+_RECOVERY: Final = 10.0
+_CANNOT_CONNECT_NOW: Final = "57P03"
+
+
+def parse_url(url: str | URL | Secret, password: Secret | None = None) -> URL:
+    """The URL of a PostgreSQL, for psycopg; raises StoreUnavailable for anything else.
+
+    ``password`` is taken where the URL holds none.
+    """
+    text = url.reveal() if isinstance(url, Secret) else url
+    try:
+        parsed = make_url(text)
+    except (ArgumentError, ValueError):
+        raise StoreUnavailable(
+            "database.url is not a URL such as postgresql://user@host:5432/database."
+        ) from None
+    if parsed.drivername.partition("+")[0] not in {"postgresql", "postgres"}:
+        raise StoreUnavailable(f"database.url must start with postgresql://, not {parsed.drivername}://.")
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    if password is not None and parsed.password is None:
+        parsed = parsed.set(password=password.reveal())
+    return parsed
+
+
+def place(url: URL) -> str:
+    """Where the server is, in words; never with its password."""
+    return f"PostgreSQL at {url.host or 'localhost'}:{url.port or 5432}/{url.database or url.username}"
+
+
+def make_engine(url: URL) -> Engine:
+    """A pool of a few connections; nothing connects yet."""
+    limits = {
+        "statement_timeout": _STATEMENT_TIMEOUT,
+        "lock_timeout": _LOCK_TIMEOUT,
+        "idle_in_transaction_session_timeout": _IDLE_TIMEOUT,
+    }
+    given = url.query.get("options", "")
+    options = " ".join([str(given), *(f"-c {name}={value}" for name, value in limits.items())]).strip()
+    engine = create_engine(
+        url.difference_update_query(["options"]),
+        hide_parameters=True,
+        pool_size=4,
+        max_overflow=4,
+        pool_timeout=20,
+        pool_pre_ping=True,
+        use_native_hstore=False,
+        connect_args={
+            "application_name": "provisioner",
+            "connect_timeout": CONNECT_TIMEOUT,
+            "options": options,
+            # A server that vanished without a word is noticed after about half a minute.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
+    )
+    event.listen(engine, "do_connect", _connect_when_up)
+    return engine
+
+
+def _connect_when_up(
+    dialect: Dialect, _record: object, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> DBAPIConnection:
+    deadline = time.monotonic() + _RECOVERY
+    while True:
+        try:
+            return dialect.connect(*arguments, **options)
+        except Exception as exc:
+            # A refused connection has its SQLSTATE in the text of the server alone (psycopg 3.2 and before).
+            starting = getattr(exc, "sqlstate", None) == _CANNOT_CONNECT_NOW or _says_starting(str(exc))
+            if not starting or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _says_starting(text: str) -> bool:
+    return "the database system is starting up" in text or "in recovery mode" in text

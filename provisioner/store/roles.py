@@ -1,0 +1,118 @@
+"""The role that Asterisk logs in with: reads its tables, writes contacts, sees nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import psycopg
+from sqlalchemy import Connection, text
+
+from provisioner.errors import Conflict
+from provisioner.realtime.columns import ASTERISK_COLUMNS
+from provisioner.secret import Secret
+from provisioner.store.names import Tables, quote
+
+CONTACTS: Final = "ps_contacts"
+
+_ROLE: Final = """
+    SELECT rolsuper, rolname = current_user AS ours,
+        (SELECT min(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = ANY (CAST(:schemas AS text[])) AND c.relowner = r.oid) AS owned
+    FROM pg_roles r WHERE rolname = :role
+"""
+
+_TABLES: Final = """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = :schema AND c.relkind IN ('r', 'p', 'v', 'f') AND starts_with(c.relname, 'ps_')
+    ORDER BY c.relname
+"""
+
+_RIGHTS: Final = """
+    SELECT c.relname, privilege,
+        has_table_privilege(CAST(:role AS name), c.oid, privilege) AS has
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+    WHERE n.nspname = :schema AND c.relname = ANY (CAST(:tables AS text[]))
+"""
+
+
+def grant(connection: Connection, tables: Tables, role: str, password: Secret) -> None:
+    """Make the role where it is missing, set its password, and give it these rights and no others.
+
+    Raises Conflict for a role that is a superuser, our own, or owns tables: that would be no restriction.
+    """
+    found = connection.execute(text(_ROLE), {"role": role, "schemas": [tables.schema, "provisioner"]}).first()
+    if found is not None and (found.rolsuper or found.ours or found.owned):
+        what = (
+            f"owns {found.owned}"
+            if found.owned
+            else "is a superuser"
+            if found.rolsuper
+            else "is our own login"
+        )
+        raise Conflict(f"The role {role!r} {what}: choose another name in database.asterisk_role.")
+    name, schema = quote(role), quote(tables.schema)
+    run = connection.exec_driver_sql
+    if found is None:
+        run(f"CREATE ROLE {name}")
+    # The verifier instead of the password: no plaintext in a statement, a log or pg_stat_activity.
+    verifier = _scram_verifier(connection, role, password)
+    run(f"ALTER ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '{verifier}'")
+    for statement in _rights(connection, tables, name, schema):
+        run(statement)
+
+
+def wrong_rights(connection: Connection, tables: Tables, role: str) -> tuple[str, ...]:
+    """What the role lacks, or has too much of, in words; empty when all is as :func:`grant` leaves it."""
+    if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}) is None:
+        return (f"there is no role {role}",)
+    return tuple(_wrong(connection, tables, role))
+
+
+def _wrong(connection: Connection, tables: Tables, role: str) -> Iterator[str]:
+    named = {"role": role, "schema": tables.schema, "tables": list(ASTERISK_COLUMNS)}
+    for query, wrong in _QUESTIONS:
+        if connection.scalar(text(query), {"role": role, "schema": tables.schema}):
+            yield wrong
+    for table, privilege, has in connection.execute(text(_RIGHTS), named):
+        wanted = privilege == "SELECT" or table == CONTACTS
+        if has != wanted:
+            yield f"it {'lacks' if wanted else 'has'} {privilege} on {table}"
+
+
+_QUESTIONS: Final = (
+    ("SELECT rolsuper FROM pg_roles WHERE rolname = :role AND :schema <> ''", "it is a superuser"),
+    (
+        "SELECT has_schema_privilege(CAST(:role AS name), 'provisioner', 'USAGE') AND :schema <> ''",
+        "it sees schema provisioner",
+    ),
+    (
+        "SELECT NOT has_schema_privilege(CAST(:role AS name), :schema, 'USAGE')",
+        "it does not see its own schema",
+    ),
+    ("SELECT has_schema_privilege(CAST(:role AS name), :schema, 'CREATE')", "it may create tables"),
+)
+
+
+def _rights(connection: Connection, tables: Tables, name: str, schema: str) -> Iterator[str]:
+    database = quote(connection.exec_driver_sql("SELECT current_database()").scalar_one())
+    yield f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
+    yield f"REVOKE ALL ON SCHEMA provisioner FROM PUBLIC, {name}"
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA provisioner FROM PUBLIC, {name}"
+    yield f"REVOKE ALL ON SCHEMA {schema} FROM {name}"
+    yield f"GRANT CONNECT ON DATABASE {database} TO {name}"
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {name}"
+    # Asterisk names tables without their schema.
+    yield f"ALTER ROLE {name} IN DATABASE {database} SET search_path = {schema}"
+    for table in connection.execute(text(_TABLES), {"schema": tables.schema}).scalars():
+        yield f"REVOKE ALL ON {schema}.{quote(table)} FROM {name}"
+        yield f"GRANT SELECT ON {schema}.{quote(table)} TO {name}"
+    yield f"GRANT INSERT, UPDATE, DELETE ON {tables.quoted[CONTACTS]} TO {name}"
+
+
+def _scram_verifier(connection: Connection, role: str, password: Secret) -> str:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    made = driver.pgconn.encrypt_password(password.reveal().encode(), role.encode(), b"scram-sha-256")
+    return made.decode("ascii")

@@ -1,0 +1,132 @@
+"""The store: PostgreSQL, as the rest of the product sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError
+
+from provisioner.errors import StoreUnavailable
+from provisioner.realtime import ColumnSet
+from provisioner.secret import Secret
+from provisioner.store import outbox, roles, rows
+from provisioner.store.engine import make_engine, parse_url, place
+from provisioner.store.findings import Finding
+from provisioner.store.names import Tables
+from provisioner.store.outbox import Pending
+from provisioner.store.transaction import Transaction
+from provisioner.store.translate import translated
+
+
+class Store:
+    """One database. Nothing connects before the first use; every wait has a deadline.
+
+    Whatever goes wrong comes out as a StoreError: StoreUnavailable (nobody answers, or the connection was
+    lost), SchemaOutdated (run ``provisioner db upgrade``), Conflict, NotFound. None holds a value of a row.
+    """
+
+    def __init__(
+        self, url: str | URL | Secret, asterisk_schema: str = "public", password: Secret | None = None
+    ) -> None:
+        """``password`` is taken where the URL has none."""
+        self._url = parse_url(url, password)
+        self._names = Tables(asterisk_schema)
+        self._where = place(self._url)
+        self._engine = make_engine(self._url)
+
+    @property
+    def url(self) -> URL:
+        """Where it is; printing it shows no password."""
+        return self._url
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self, *, actor: str, command: str) -> Iterator[Transaction]:
+        """Do everything in the block or nothing; ``actor`` and ``command`` go into the audit trail."""
+        with self._connected() as connection:
+            yield Transaction(connection, self._names, actor, command)
+
+    def columns(self) -> ColumnSet:
+        """Which columns Asterisk's tables have here, and how many characters each holds."""
+        with self._connected() as connection:
+            return rows.reflect(connection, self._names)
+
+    def pending(self, node: str) -> tuple[Pending, ...]:
+        """What this node is still to be told, oldest first."""
+        with self._connected() as connection:
+            return outbox.pending(connection, node)
+
+    def delivered(self, ids: Iterable[int]) -> None:
+        """The node was told these."""
+        with self._connected() as connection:
+            outbox.delivered(connection, ids)
+
+    def expire_contacts(self, endpoint_id: str, keep: int) -> int:
+        """Let all but the newest ``keep`` contacts in ps_contacts expire; returns how many those are.
+
+        Only where contacts are kept in the database (``contacts = "realtime"``).
+        """
+        with self._connected() as connection:
+            return outbox.expire_contacts(connection, self._names, endpoint_id, keep)
+
+    def check(self, asterisk_role: str | None = None) -> tuple[Finding, ...]:
+        """Everything that is wrong with the database; empty when all is well."""
+        from provisioner.store.check import check  # Alembic takes long to load
+
+        with self._connected() as connection:
+            return check(connection, self._names, asterisk_role)
+
+    def upgrade(self, asterisk_tables: bool = False) -> None:
+        """Bring the database up to date, in one transaction; two at once are safe.
+
+        With ``asterisk_tables`` tables of Asterisk's that were there before get what they lack.
+        """
+        from provisioner.store import migrate  # Alembic takes long to load
+
+        with self._connected() as connection:
+            migrate.upgrade(connection, self._names, asterisk_tables)
+
+    def grant_asterisk(self, role: str, password: Secret) -> None:
+        """Make the role Asterisk logs in with, or set its password and rights anew.
+
+        Raises Conflict for a role that cannot be restricted: a superuser, our own, an owner of tables.
+        """
+        with self._connected() as connection:
+            roles.grant(connection, self._names, role, password)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with translated(self._where), self._engine.connect() as connection:
+            work = connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                work.rollback()
+                raise
+            self._commit(connection)
+
+    def _commit(self, connection: Connection) -> None:
+        try:
+            connection.commit()
+        except DBAPIError as exc:
+            if not exc.connection_invalidated:
+                raise
+            raise StoreUnavailable(
+                f"{self._where} was lost during the commit: whether the change was written is unknown; "
+                "look before you try again."
+            ) from exc

@@ -1,0 +1,86 @@
+"""Our own tables, as the statements need them; what they really are is in sql/versions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+SCHEMA: Final = "provisioner"
+
+metadata = MetaData(schema=SCHEMA)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("login", Text, nullable=False),
+    Column("login_key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("deleted_at", DateTime(timezone=True)),
+)
+
+extensions = Table(
+    "extensions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey(users.c.id), nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("label", Text),
+    Column("endpoint_id", Text, nullable=False),
+    Column("lines", SmallInteger, nullable=False),
+    Column("md5", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("realm", Text, nullable=False),
+    Column("secret_plain", Text),
+    Column("deleted_at", DateTime(timezone=True)),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("login", Text),
+    Column("changes", JSONB, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("expire", ARRAY(Text), nullable=False),
+    Column("keep_contacts", Integer),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+made_tables = Table(
+    "made_tables",
+    metadata,
+    Column("schema_name", Text, primary_key=True),
+    Column("table_name", Text, primary_key=True),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+)

@@ -1,0 +1,101 @@
+"""Turns what SQLAlchemy and psycopg raise into our own errors, once, at the border of the store.
+
+PostgreSQL's DETAIL holds the values of rows, and SQLAlchemy's texts hold parameters: neither gets into a
+message of ours, nor into its traceback where a row was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from provisioner.errors import Conflict, ProvisionerError, SchemaOutdated, StoreError, StoreUnavailable
+
+# Constraint to what it means to the operator.
+_CONFLICTS: Final = {
+    "users_login_taken": "a user with this login exists already",
+    "extensions_endpoint_taken": "one of the numbers is held by another user",
+    "extensions_position_taken": "somebody else changed this user at the same time; look and try again",
+    "extensions_one_primary": "a user has exactly one primary extension",
+}
+_RULES: Final = {
+    "endpoint_needs_auth": "an endpoint without an auth would let its phone register without a secret",
+    "auth_is_needed": "an endpoint still needs an auth that was to be deleted",
+}
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Run the block; errors of the database come out as StoreError, others untouched."""
+    try:
+        yield
+    except ProvisionerError:
+        raise
+    except PoolTimeout as exc:
+        raise StoreUnavailable(f"{where}: all connections of this process are busy; try again.") from exc
+    except DBAPIError as exc:
+        error = translate(exc.orig, where)
+        # What psycopg says of a refused row shows the row: it must not come along as the cause.
+        raise error from (exc if isinstance(error, StoreUnavailable) else None)
+    except psycopg.Error as exc:
+        raise translate(exc, where) from None
+    except SQLAlchemyError as exc:
+        raise StoreError(f"{where}: {type(exc).__name__}.") from None
+
+
+def translate(error: BaseException | None, where: str) -> StoreError:
+    """What one error of psycopg means."""
+    state = getattr(error, "sqlstate", None) or ""
+    diag = error.diag if isinstance(error, psycopg.Error) else None
+    constraint = (diag.constraint_name if diag else None) or ""
+    said = _first_line(diag.message_primary if diag and diag.message_primary else str(error))
+    if constraint in _CONFLICTS:
+        return Conflict(f"Nothing was written: {_CONFLICTS[constraint]}.")
+    if constraint in _RULES:
+        return StoreError(f"Nothing was written: {_RULES[constraint]}.")
+    match state:
+        case "42P01" | "42703" | "3F000":
+            return SchemaOutdated(f"{where} lacks something: {said}. Run: provisioner db upgrade")
+        case "23505":
+            table = diag.table_name if diag else None
+            return Conflict(f"Nothing was written: {table} has such a row already ({constraint}).")
+        case "28P01" | "28000":
+            return StoreUnavailable(
+                f"{where} refuses the login: {said}. Check user and password of database.url."
+            )
+        case "3D000":
+            return StoreUnavailable(f"{where} does not exist: {said}. Create it, or correct database.url.")
+        case "55P03" | "57014" | "25P03":
+            return StoreUnavailable(
+                f"{where} took too long: {said}. Another command may hold a lock; try again."
+            )
+        case "40001" | "40P01":
+            return Conflict("Nothing was written: another command changed the same rows; try again.")
+        case "42501":
+            return StoreError(
+                f"{where} does not allow this: {said}. Use a role with more rights in database.url."
+            )
+        case "53300" | "57P01" | "57P02" | "57P03" | "57P05":
+            return StoreUnavailable(f"{where} ended the connection: {said}. Nothing was written; try again.")
+    if state[:2] in {"22", "23"}:
+        # The text of these holds the value itself.
+        name = type(error).__name__
+        of = (
+            " ".join(part for part in (diag.table_name, diag.column_name, constraint) if part) if diag else ""
+        )
+        return StoreError(f"Nothing was written: a value was refused ({name}{': ' + of if of else ''}).")
+    if not state or state[:2] == "08" or isinstance(error, psycopg.InterfaceError):
+        return StoreUnavailable(
+            f"{where} does not answer: {said}. Check that it runs and that database.url is right."
+        )
+    return StoreError(f"{where}: {said} ({state}).")
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[0] if lines else "no reason given").rstrip(".")
