@@ -41,9 +41,6 @@ class Secret:
     def __format__(self, format_spec: str) -> str:
         return format(MASK, format_spec)
 
-    def __len__(self) -> int:
-        return len(self.__text)
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented

@@ -66,3 +66,7 @@ def test_a_model_refuses_anything_but_a_text() -> None:
         Holder.model_validate({"secret": 12345})
     with pytest.raises(TypeError):
         Secret(12345)  # type: ignore[arg-type]
+
+
+def test_an_empty_secret_is_still_a_secret_and_not_nothing() -> None:
+    assert bool(Secret(""))
