@@ -1,0 +1,21 @@
+"""Real parts to try everything on: an Asterisk, phones, and a database, all on this machine's loopback.
+
+Needs the extra ``demo``, a container engine, and the images that ``make images`` builds.
+"""
+
+from provisioner.lab.asterisk import Asterisk
+from provisioner.lab.containers import Containers
+from provisioner.lab.lab import CommandResult, Lab
+from provisioner.lab.phone import Call, Phone
+from provisioner.lab.sipp import register_many, sip_register
+
+__all__ = [
+    "Asterisk",
+    "Call",
+    "CommandResult",
+    "Containers",
+    "Lab",
+    "Phone",
+    "register_many",
+    "sip_register",
+]
