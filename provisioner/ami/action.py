@@ -20,7 +20,7 @@ class Action(ABC, Generic[T_co]):
 
     name: ClassVar[str]
     ami_class: ClassVar[str] = "system"
-    """The class of manager.conf's ``write=`` that it needs, as PermissionMissing names it (Asterisk 22.10.1)."""
+    """The class of manager.conf's ``write=`` that it needs, as PermissionMissing names it (22.10.1)."""
     patience: ClassVar[float] = 1.0
     """How many times the node's action timeout it may take."""
 

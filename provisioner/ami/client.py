@@ -213,7 +213,7 @@ class Client:
         return [done[index] for index in range(len(todo))]
 
     async def send(self, name: str, headers: Mapping[str, str], patience: float = 1.0) -> Reply:
-        """Send one action as it is; returns its answer, refused or not. ``patience`` stretches the deadline."""
+        """Send one action; returns its answer, refused or not. ``patience`` stretches its deadline."""
         exchange = Exchange({"Action": name, **headers})
         if not self.connected:
             await self.connect()
@@ -254,5 +254,7 @@ class Client:
 
 
 def _reason(exc: BaseException) -> str:
+    if isinstance(exc, ConnectionRefusedError | ConnectionResetError):
+        return "connection refused" if isinstance(exc, ConnectionRefusedError) else "connection reset"
     text = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
     return " ".join(str(text).split())

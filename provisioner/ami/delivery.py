@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from provisioner.ami.actions import Expired, ExpireObject
 from provisioner.ami.client import Client
-from provisioner.ami.eviction import evict, look, wait_until_swept
+from provisioner.ami.eviction import Eviction, evict, look, wait_until_swept
 from provisioner.plan import NodeOrder
 
 SETTLE_SECONDS = 0.05
 """Between the two passes of expiring; many times what Asterisk takes from reading a row to caching it."""
-SWEEP_MARGIN_SECONDS = 3.0
+SWEEP_MARGIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,9 @@ class Delivery:
     """What was done on one node: counts of objects and of contacts.
 
     ``no_cache`` are the object types that the node does not cache: it reads their rows on every use, so
-    there was nothing to expire. ``unswept`` contacts are not rung any more, but were still in astdb at the end.
+    there was nothing to expire. ``unswept`` contacts are not rung any more, but were in astdb to the end.
+    ``over`` are the endpoints that have more contacts than they may keep all the same: phones that came back
+    with the new rows, or, with contacts in realtime, with the old ones between the commit and the expiring.
     """
 
     orders: int = 0
@@ -31,6 +33,7 @@ class Delivery:
     no_cache: frozenset[str] = frozenset()
     evicted: int = 0
     unswept: int = 0
+    over: frozenset[str] = frozenset()
 
 
 def coalesce(orders: Iterable[NodeOrder]) -> tuple[NodeOrder, ...]:
@@ -61,30 +64,27 @@ async def deliver(
     """
     merged = coalesce(orders)
     keep = {order.endpoint_id: order.keep_contacts for order in merged if order.keep_contacts is not None}
-    in_astdb = contacts == "astdb"
-    evicted = 0
-    if keep and in_astdb:
+    before = Eviction()
+    if contacts == "astdb":
         # Before expiring, for a deleted endpoint's sake: while its AOR is still cached, the look that ends
         # evict() removes its contacts at once. Afterwards it would take the sweep.
-        evicted += (await evict(client, keep)).evicted
-    objects = [ExpireObject(type, order.endpoint_id) for order in merged for type in sorted(order.expire)]
-    first = await expire(client, objects)
-    lingering: tuple[object, ...] = ()
-    if keep and in_astdb:
-        # Whoever registered with the old rows until they were expired.
-        last = await evict(client, keep)
-        evicted += last.evicted
-        lingering = await wait_until_swept(client, last.lingering, sweep_seconds + SWEEP_MARGIN_SECONDS)
-    elif keep:
-        await look(client, set(keep))
-    counts = Counter(first.values())
+        before = await evict(client, keep)
+    found = await expire(
+        client, [ExpireObject(type, order.endpoint_id) for order in merged for type in sorted(order.expire)]
+    )
+    # Once more, for whoever registered with the old rows until they were expired.
+    after = await evict(client, keep) if contacts == "astdb" else Eviction()
+    unswept = await wait_until_swept(client, after.lingering, 1.5 * sweep_seconds + SWEEP_MARGIN_SECONDS)
+    left = await look(client, keep)
+    counts = Counter(found.values())
     return Delivery(
         orders=len(merged),
         expired=counts[Expired.EXPIRED],
         not_cached=counts[Expired.NOT_CACHED],
-        no_cache=frozenset(action.type for action, what in first.items() if what is Expired.NO_CACHE),
-        evicted=evicted,
-        unswept=len(lingering),
+        no_cache=frozenset(action.type for action, what in found.items() if what is Expired.NO_CACHE),
+        evicted=before.evicted + after.evicted,
+        unswept=len(unswept),
+        over=frozenset(aor for aor, contact_ids in left.items() if len(contact_ids) > keep[aor]),
     )
 
 

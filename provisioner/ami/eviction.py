@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from provisioner.ami.astdb import ContactInStore, ExpireContact, LookAtAor, StoredContact, StoredContacts
@@ -21,8 +21,8 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9@._+-]+")
 class Eviction:
     """``evicted`` contacts had their expiration put into the past; ``lingering`` ones wait for the sweep."""
 
-    evicted: int
-    lingering: tuple[StoredContact, ...]
+    evicted: int = 0
+    lingering: tuple[StoredContact, ...] = ()
 
 
 async def evict(client: Client, keep: Mapping[str, int]) -> Eviction:
@@ -48,9 +48,10 @@ async def evict(client: Client, keep: Mapping[str, int]) -> Eviction:
     return Eviction(len(surplus), await _lingering(client, doomed))
 
 
-async def look(client: Client, aors: set[str]) -> None:
-    """Have the node look at these AORs, which removes their expired contacts before the sweep would."""
-    await client.call_all(LookAtAor(aor) for aor in sorted(aors) if _PLAIN_ID.fullmatch(aor))
+async def look(client: Client, aors: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The contacts of each AOR; the look removes those that have expired before the sweep would."""
+    plain = [aor for aor in sorted(aors) if _PLAIN_ID.fullmatch(aor)]
+    return dict(zip(plain, await client.call_all(map(LookAtAor, plain)), strict=True))
 
 
 async def wait_until_swept(

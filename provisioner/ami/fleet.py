@@ -58,7 +58,7 @@ class Fleet:
         return self._on_all(one, lambda node, error: NodeResult(node.name, error), idle)
 
     def reload(self, endpoint_ids: Collection[str] | None = None) -> tuple[ReloadResult, ...]:
-        """Have every node read these endpoints again, or all of them; each result says what it did and why."""
+        """Have every node read these endpoints again, or all of them; a result says what was done and why."""
 
         async def one(client: Client) -> ReloadResult:
             return await reload(client, endpoint_ids)

@@ -59,6 +59,8 @@ class Exchange(Action):  # type: ignore[misc]  # panoramisk has no types
 class NodeProtocol(AMIProtocol):  # type: ignore[misc]
     """One connection: frames to the exchange that their ActionID names; anything else is ignored."""
 
+    responses: dict[str, Exchange]
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._splitter = FrameSplitter()
@@ -86,7 +88,7 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
         now = asyncio.get_running_loop().time()
         responses = self.responses
         for frame in frames:
-            exchange = responses.get(frame.get("ActionID"))
+            exchange = responses.get(frame.get("ActionID", ""))
             if exchange is not None:
                 exchange.heard_at = now
                 if exchange.add(frame):
@@ -105,8 +107,7 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
     def close(self) -> None:
         """Final: whoever still waits gets Broken, and nothing is kept to be sent again."""
         self.closed = True
-        waiting: dict[str, Exchange] = self.responses
-        self.responses = {}
+        waiting, self.responses = self.responses, {}
         for exchange in waiting.values():
             if not exchange.future.done():
                 exchange.future.set_exception(Broken(self._why))

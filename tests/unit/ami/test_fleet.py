@@ -1,0 +1,292 @@
+"""The fleet against scripted nodes: what is sent in which order, and what becomes of a node that fails."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from provisioner.ami import Delivery, DeviceState, Fleet
+from provisioner.ami.delivery import coalesce
+from provisioner.plan import NodeOrder
+from tests.unit.ami.fake import Answer, FakeNode, Headers, Step, answer, hangs_up, says, silent
+
+ALL = frozenset({"endpoint", "auth", "aor"})
+
+
+class Astdb:
+    """Just enough of a node that keeps contacts in astdb; ``aors`` exist, so a look removes what expired."""
+
+    def __init__(self, contacts: dict[str, int], aors: set[str]) -> None:
+        self.contacts = contacts
+        self.aors = aors
+
+    def fake(self) -> FakeNode:
+        return FakeNode(
+            {
+                "DBGetTree": self.tree,
+                "DBPut": self.put,
+                "DBGet": self.get,
+                "Getvar": self.look,
+                "SorceryMemoryCacheExpireObject": answer("expire_expired"),
+            }
+        )
+
+    def _frame(self, id: str, *lines: str) -> str:
+        return "\r\n".join([lines[0], f"ActionID: {id}", *lines[1:], "", ""])
+
+    def _value(self, key: str) -> str:
+        return json.dumps({"uri": "sip:x", "expiration_time": str(self.contacts[key])}, separators=(",", ":"))
+
+    def _list(self, headers: Headers, keys: list[str]) -> Sequence[Step]:
+        id = headers["ActionID"]
+        start = self._frame(id, "Response: Success", "EventList: start", "Message: Result will follow")
+        rows = [
+            self._frame(id, "Event: Row", f"Key: /registrar/{key}", f"Val: {self._value(key)}")
+            for key in keys
+        ]
+        return ["".join([start, *rows, self._frame(id, "Event: End", "EventList: Complete")]).encode()]
+
+    def tree(self, headers: Headers) -> Sequence[Step]:
+        prefix = headers["Key"].rstrip("%")
+        return self._list(headers, [key for key in self.contacts if key.startswith(prefix)])
+
+    def get(self, headers: Headers) -> Sequence[Step]:
+        if headers["Key"] in self.contacts:
+            return self._list(headers, [headers["Key"]])
+        return answer("stored_contact_none")(headers)
+
+    def put(self, headers: Headers) -> Sequence[Step]:
+        self.contacts[headers["Key"]] = int(json.loads(headers["Val"])["expiration_time"])
+        return answer("put")(headers)
+
+    def look(self, headers: Headers) -> Sequence[Step]:
+        aor = headers["Variable"].removeprefix("PJSIP_AOR(").removesuffix(",contact)")
+        if aor in self.aors:
+            self.contacts = {
+                key: expires
+                for key, expires in self.contacts.items()
+                if expires > 1 or not key.startswith(f"contact/{aor};")
+            }
+        left = [key.removeprefix("contact/") for key in self.contacts if key.startswith(f"contact/{aor};")]
+        value = ",".join(left) if aor in self.aors else ""
+        return says("Response: Success", "Variable: x", f"Value: {value}")(headers)
+
+
+SOON = 2_000_000_000
+
+
+def contacts_of(*keys: str) -> dict[str, int]:
+    """Contacts of these keys, each newer than the one before."""
+    return {f"contact/{key}": SOON + index for index, key in enumerate(keys)}
+
+
+def test_exactly_the_objects_named_are_expired_and_twice() -> None:
+    with FakeNode({"SorceryMemoryCacheExpireObject": answer("expire_expired")}).running() as fake:
+        (result,) = Fleet((fake.node(),)).deliver({"pbx1": [NodeOrder("7001", frozenset({"auth"}))]})
+    assert result.ok
+    assert result.details == Delivery(orders=1, expired=1)
+    sent = [(headers["Cache"], headers["Object"]) for headers in fake.received[1:]]
+    assert sent == [("res_pjsip/auth", "7001")] * 2
+
+
+def test_a_node_without_caches_is_told_once_and_says_so() -> None:
+    with FakeNode({"SorceryMemoryCacheExpireObject": answer("expire_no_cache")}).running() as fake:
+        (result,) = Fleet((fake.node(),)).deliver({"pbx1": [NodeOrder("7001", ALL)]})
+    assert result.details == Delivery(orders=1, no_cache=ALL)
+    assert len(fake.actions()) == 3
+
+
+def test_all_contacts_of_an_endpoint_are_evicted_and_no_others() -> None:
+    astdb = Astdb(contacts_of("7001;@a", "7001;@b", "70010;@a", "7002;@a"), {"7001", "70010", "7002"})
+    with astdb.fake().running() as fake:
+        (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": [NodeOrder("7001", ALL, 0)]})
+    assert result.details is not None
+    assert (result.details.evicted, result.details.unswept, result.details.over) == (2, 0, frozenset())
+    assert sorted(astdb.contacts) == ["contact/70010;@a", "contact/7002;@a"]
+
+
+def test_of_more_contacts_than_may_be_kept_the_newest_stay() -> None:
+    astdb = Astdb(contacts_of("7001;@old", "7001;@middle", "7001;@new"), {"7001"})
+    with astdb.fake().running() as fake:
+        Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": [NodeOrder("7001", ALL, 2)]})
+    assert sorted(astdb.contacts) == ["contact/7001;@middle", "contact/7001;@new"]
+
+
+def test_contacts_are_evicted_before_and_after_the_objects_are_expired() -> None:
+    astdb = Astdb(contacts_of("7001;@a"), {"7001"})
+    with astdb.fake().running() as fake:
+        fake.answers["SorceryMemoryCacheExpireObject"] = self_registering(astdb)
+        (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": [NodeOrder("7001", ALL, 0)]})
+    assert result.details is not None
+    assert result.details.evicted == 2
+    assert astdb.contacts == {}
+
+
+def self_registering(astdb: Astdb) -> Answer:
+    def expire(headers: Headers) -> Sequence[Step]:
+        astdb.contacts["contact/7001;@again"] = SOON
+        return answer("expire_expired")(headers)
+
+    return expire
+
+
+def test_a_contact_whose_aor_is_gone_is_waited_for_but_not_for_ever() -> None:
+    astdb = Astdb(contacts_of("7001;@a"), set())
+    with astdb.fake().running() as fake:
+        start = time.monotonic()
+        (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": [NodeOrder("7001", ALL, 0)]})
+    assert result.ok
+    assert result.details is not None
+    assert (result.details.evicted, result.details.unswept) == (1, 1)
+    assert 1 <= time.monotonic() - start < 3
+
+
+def test_contacts_in_realtime_are_only_looked_at_and_those_over_the_limit_named() -> None:
+    astdb = Astdb(contacts_of("7001;@a", "7001;@b", "7002;@a"), {"7001", "7002"})
+    orders = [NodeOrder("7001", ALL, 1), NodeOrder("7002", ALL, 1)]
+    with astdb.fake().running() as fake:
+        (result,) = Fleet((fake.node(),), contacts="realtime").deliver({"pbx1": orders})
+    assert result.details is not None
+    assert result.details.over == {"7001"}
+    assert set(fake.actions()) == {"SorceryMemoryCacheExpireObject", "Getvar"}
+
+
+def test_orders_for_one_endpoint_become_one() -> None:
+    orders = [
+        NodeOrder("7002", frozenset({"aor"}), 2),
+        NodeOrder("7001", frozenset({"auth"})),
+        NodeOrder("7002", frozenset({"auth"}), 0),
+        NodeOrder("7002", frozenset({"auth"})),
+        NodeOrder("7001", frozenset({"aor"})),
+    ]
+    assert coalesce(orders) == (
+        NodeOrder("7001", frozenset({"auth", "aor"}), None),
+        NodeOrder("7002", frozenset({"auth", "aor"}), 0),
+    )
+
+
+def test_a_node_without_orders_is_not_contacted() -> None:
+    fake = FakeNode(port=1)
+    (result,) = Fleet((fake.node(),)).deliver({"pbx1": []})
+    assert result.ok
+    assert result.details == Delivery()
+
+
+def test_one_node_that_fails_hides_no_other() -> None:
+    good = FakeNode({"SorceryMemoryCacheExpireObject": answer("expire_expired")})
+    lost = FakeNode({"SorceryMemoryCacheExpireObject": hangs_up})
+    mute = FakeNode({"SorceryMemoryCacheExpireObject": silent})
+    order = [NodeOrder("7001", ALL)]
+    with good.running(), lost.running(), mute.running():
+        nodes = (
+            lost.node(name="lost"),
+            mute.node(name="mute", action_timeout=0.2),
+            FakeNode(port=1).node(name="down"),
+            good.node(name="good"),
+        )
+        results = Fleet(nodes).deliver({node.name: order for node in nodes})
+    assert [(result.node, result.ok) for result in results] == [
+        ("lost", False),
+        ("mute", False),
+        ("down", False),
+        ("good", True),
+    ]
+    assert all(result.error and result.error.startswith(f"node {result.node}: ") for result in results[:3])
+
+
+def test_reading_back_gives_each_endpoint_or_none() -> None:
+    def show(headers: Headers) -> Sequence[Step]:
+        return answer("endpoint" if headers["Endpoint"] == "7001" else "endpoint_none")(headers)
+
+    with FakeNode({"PJSIPShowEndpoint": show}).running() as fake:
+        back = Fleet((fake.node(), FakeNode(port=1).node(name="down"))).read_back(["7001", "7999"])
+    assert back["pbx1"].ok
+    assert back["pbx1"].endpoints["7999"] is None
+    state = back["pbx1"].endpoints["7001"]
+    assert state is not None
+    assert state.max_contacts == 2
+    assert back["down"].error is not None
+
+
+def test_status_of_a_few_endpoints_asks_for_each() -> None:
+    def show(headers: Headers) -> Sequence[Step]:
+        return answer("endpoint" if headers["Endpoint"] == "7001" else "endpoint_none")(headers)
+
+    with FakeNode({"PJSIPShowEndpoint": show}).running() as fake:
+        (status,) = Fleet((fake.node(),)).status(["7001", "7999"])
+    assert len(status.contacts) == 2
+    assert status.state("7001") is DeviceState.NOT_INUSE
+    assert status.state("7999") is DeviceState.INVALID
+
+
+@pytest.mark.parametrize("ids", [None, [str(number) for number in range(6990, 7100)]])
+def test_status_of_many_endpoints_reads_two_lists(ids: list[str] | None) -> None:
+    lists = {"PJSIPShowContacts": answer("contacts"), "DeviceStateList": answer("device_states")}
+    with FakeNode(lists).running() as fake:
+        (status,) = Fleet((fake.node(),)).status(ids)
+    assert fake.actions() == ["PJSIPShowContacts", "DeviceStateList"]
+    assert [contact.aor for contact in status.contacts] == ["7001", "7001", "7002"]
+    assert status.state("7001") is DeviceState.NOT_INUSE
+    assert status.state("7050") is DeviceState.UNAVAILABLE
+
+
+def test_status_of_a_node_that_is_down_is_its_error() -> None:
+    (status,) = Fleet((FakeNode(port=1).node(),)).status()
+    assert not status.ok
+    assert status.contacts == ()
+
+
+@pytest.mark.parametrize(
+    ("ids", "answers", "did"),
+    [
+        (["7001"], ("expire_expired", "expire_all"), "expired 3 of 3 objects from the caches"),
+        (
+            ["7001"],
+            ("expire_not_cached", "expire_all"),
+            "expired 0 of 3 objects from the caches; 3 not cached",
+        ),
+        (None, ("expire_expired", "expire_all"), "expired all cached objects of type endpoint, auth and aor"),
+        (
+            ["7001"],
+            ("expire_no_cache", "expire_all_no_cache"),
+            "reloaded res_pjsip.so, because this node has no",
+        ),
+        (None, ("expire_no_cache", "expire_all_no_cache"), "reloaded res_pjsip.so, because this node has no"),
+        ([], ("expire_expired", "expire_all"), "nothing to do"),
+    ],
+)
+def test_a_reload_says_what_it_did(ids: list[str] | None, answers: tuple[str, str], did: str) -> None:
+    one, everything = answers
+    node = FakeNode(
+        {
+            "SorceryMemoryCacheExpireObject": answer(one),
+            "SorceryMemoryCacheExpire": answer(everything),
+            "Reload": answer("reload"),
+        }
+    )
+    with node.running() as fake:
+        (result,) = Fleet((fake.node(),)).reload(ids)
+    assert result.ok
+    assert result.did.startswith(did)
+    assert ("Reload" in fake.actions()) is did.startswith("reloaded")
+
+
+def test_a_check_tells_a_missing_class_from_a_missing_action() -> None:
+    node = FakeNode(
+        {
+            "ListCommands": says("Response: Success", "DeviceStateList: x", "ModuleCheck: x"),
+            "ModuleCheck": answer("module"),
+            "PJSIPShowContacts": answer("denied"),
+        }
+    )
+    with node.running() as fake:
+        (check,) = Fleet((fake.node(),)).check(["res_pjsip.so"])
+    problems = {right.action: right.problem for right in check.rights}
+    assert problems["DeviceStateList"] is None
+    assert "add system to its write= line" in (problems["PJSIPShowContacts"] or "")
+    assert "Invalid/unknown command" in (problems["SorceryMemoryCacheExpireObject"] or "")
+    assert check.modules == {"res_pjsip.so": True}
+    assert check.caches == frozenset()
