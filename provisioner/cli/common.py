@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 node_option = click.option("--node", metavar="NAME", help="Only this node of the settings.")
 extension_option = click.option(
-    "--extension", metavar="ID", help="Which extension of the user, such as 7002 or 7001-support; else the primary one."
+    "--extension",
+    metavar="ID",
+    help="Which extension of the user, such as 7002 or 7001-support; else the primary one.",
 )
 
 
@@ -81,7 +83,9 @@ def report_outcome(ctx: click.Context, did: str, outcome: Outcome, as_json: bool
 
     if as_json:
         secrets = [
-            {"extension": new.endpoint_id, "secret": new.secret.reveal()} for new in outcome.issued if new.generated
+            {"extension": new.endpoint_id, "secret": new.secret.reveal()}
+            for new in outcome.issued
+            if new.generated
         ]
         nodes = [
             {"node": told.node, "ok": told.ok, "seconds": round(told.seconds, 3), "error": told.error}

@@ -8,7 +8,9 @@ import click
 
 from provisioner.cli.common import app_of, json_option, node_option, print_json
 
-directory_argument = click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+directory_argument = click.argument(
+    "directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
+)
 
 
 @click.group()

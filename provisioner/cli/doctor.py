@@ -43,7 +43,9 @@ def print_findings(ctx: click.Context, findings: Iterable[Finding], as_json: boo
     for finding in findings:
         failed = failed or not finding.ok
         if as_json:
-            seen.append({"check": finding.check, "ok": finding.ok, "found": finding.found, "mend": finding.mend})
+            seen.append(
+                {"check": finding.check, "ok": finding.ok, "found": finding.found, "mend": finding.mend}
+            )
             continue
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.found}")
         if finding.mend:

@@ -50,7 +50,7 @@ class Root(click.Group):
             # The text of a foreign exception may hold a value that must not be shown.
             kind = type(exc).__name__
             click.echo(f"error: unexpected {kind}; run the command again with --debug to see where", err=True)
-        ctx.exit(1)
+        return ctx.exit(1)
 
 
 def _leave_quietly() -> NoReturn:
@@ -69,7 +69,9 @@ def _leave_quietly() -> NoReturn:
     metavar="FILE",
     help="Settings file; else PROVISIONER_CONFIG, ./provisioner.toml, or the defaults.",
 )
-@click.option("--actor", metavar="NAME", help="Who the audit names; else PROVISIONER_ACTOR or the system's user.")
+@click.option(
+    "--actor", metavar="NAME", help="Who the audit names; else PROVISIONER_ACTOR or the system's user."
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, actor: str | None, debug: bool) -> None:

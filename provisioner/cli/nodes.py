@@ -48,7 +48,9 @@ def reload(
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @json_option
 @click.pass_context
-def status(ctx: click.Context, endpoints: tuple[str, ...], node: str | None, watch: bool, as_json: bool) -> None:
+def status(
+    ctx: click.Context, endpoints: tuple[str, ...], node: str | None, watch: bool, as_json: bool
+) -> None:
     """Show who is registered: user, number, lines, phones and device state on every node.
 
     Exit code 1 where a node does not answer; the others are shown all the same.
@@ -94,4 +96,6 @@ def _print_status(found: Status, as_json: bool) -> None:
         if node.error:
             click.echo(f"error: {plain(node.error)}", err=True)
         elif node.pending:
-            click.echo(f"node {node.node}: {node.pending} change(s) not told yet; run `provisioner reload`", err=True)
+            click.echo(
+                f"node {node.node}: {node.pending} change(s) not told yet; run `provisioner reload`", err=True
+            )

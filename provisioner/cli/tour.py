@@ -6,7 +6,9 @@ import click
 
 
 @click.command()
-@click.option("--keep", is_flag=True, help="Leave database, Asterisk and phones running, and say how to reach them.")
+@click.option(
+    "--keep", is_flag=True, help="Leave database, Asterisk and phones running, and say how to reach them."
+)
 def demo(keep: bool) -> None:
     """Show the whole job for real: a database, an Asterisk in Docker, users, phones, a rotated secret.
 

@@ -40,7 +40,9 @@ def user() -> None:
 @click.option("--name", required=True, help="Full name; shown to those the user calls.")
 @click.option("--email", help="E-mail address.")
 @click.option("--extension", "number", metavar="NUMBER", help="2 to 15 digits; else the next free one.")
-@click.option("--lines", type=int, default=1, show_default=True, help="Incoming calls at once, and phones: 1 to 99.")
+@click.option(
+    "--lines", type=int, default=1, show_default=True, help="Incoming calls at once, and phones: 1 to 99."
+)
 @click.option("--inactive", is_flag=True, help="Create the user disabled.")
 @secret_stdin_option
 @json_option
@@ -155,9 +157,7 @@ def set_(
 
     if name is None and email is None and lines is None:
         raise click.UsageError("nothing to change: give --name, --email or --lines")
-    outcome = users.set_fields(
-        app_of(ctx), login, name=name, email=email, lines=lines, extension=extension
-    )
+    outcome = users.set_fields(app_of(ctx), login, name=name, email=email, lines=lines, extension=extension)
     report_outcome(ctx, "changed", outcome, as_json)
 
 
@@ -255,8 +255,12 @@ def extension() -> None:
 @extension.command("add")
 @click.argument("login")
 @click.option("--number", metavar="NUMBER", help="2 to 15 digits; else the next free one.")
-@click.option("--alias", metavar="LABEL", help="An alias of an extension instead, such as support: 7001-support.")
-@click.option("--lines", type=int, default=1, show_default=True, help="Incoming calls at once, and phones: 1 to 99.")
+@click.option(
+    "--alias", metavar="LABEL", help="An alias of an extension instead, such as support: 7001-support."
+)
+@click.option(
+    "--lines", type=int, default=1, show_default=True, help="Incoming calls at once, and phones: 1 to 99."
+)
 @secret_stdin_option
 @json_option
 @click.pass_context
@@ -304,7 +308,9 @@ def extension_delete(ctx: click.Context, login: str, id: str, yes: bool, as_json
 
 
 @click.command()
-@click.option("--format", "format_", type=click.Choice(["jsonl"]), default="jsonl", show_default=True, help="Form.")
+@click.option(
+    "--format", "format_", type=click.Choice(["jsonl"]), default="jsonl", show_default=True, help="Form."
+)
 @click.argument("file", type=click.File("w", encoding="utf-8", lazy=True, atomic=True), default="-")
 @click.pass_context
 def export(ctx: click.Context, format_: str, file: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 from provisioner.errors import SettingsError
 from provisioner.plan import Plan, diff, orders
 from provisioner.realtime import compile_user, merge
-from provisioner.records import User
+from provisioner.records import User, login_key
 from provisioner.secret import Secret
+from provisioner.service.data import user_data
 from provisioner.settings import NodeSettings, Settings, read_secret_file
 
 if TYPE_CHECKING:
     from provisioner.ami import Fleet
-    from provisioner.store import Store, Transaction
+    from provisioner.store import Embedded, Store, Transaction
 
 
 class App:
@@ -37,23 +39,25 @@ class App:
 
         Raises EmbeddedError, StoreUnavailable or SettingsError.
         """
-        from provisioner.store import Embedded, Store
+        from provisioner.store import Store
 
         database = self.settings.database
         if database.url is None:
-            return Store(Embedded(self.settings.home).ensure_running(), database.asterisk_schema)
+            return Store(self.embedded.ensure_running(), database.asterisk_schema)
         password = None
         if database.password_file is not None:
             password = read_secret_file(database.password_file, "database.password_file")
-        return Store(database.url.reveal(), database.asterisk_schema, password=password)
+        return Store(database.url, database.asterisk_schema, password)
 
     @cached_property
-    def fleet(self) -> Fleet:
-        """The AMI clients of all nodes."""
-        return self.fleet_of(self.settings.nodes)
+    def embedded(self) -> Embedded:
+        """The embedded server under ``home``; not started by looking at it."""
+        from provisioner.store import Embedded
 
-    def fleet_of(self, nodes: Iterable[NodeSettings]) -> Fleet:
-        """The AMI clients of some nodes."""
+        return Embedded(self.settings.home)
+
+    def fleet(self, nodes: Iterable[NodeSettings]) -> Fleet:
+        """The AMI clients of these nodes."""
         from provisioner.ami import Fleet
 
         options = self.settings.asterisk
@@ -75,21 +79,31 @@ class App:
         The one path from records to rows: ``before`` are the users as they were, ``after`` as they
         are to be, both only those that the change touches.
         """
-        columns = self.store.columns()
+        columns = tx.columns()
         ids = frozenset(id for user in (*before, *after) for id in user.endpoint_ids)
         wanted = merge(compile_user(user, self.settings.asterisk, columns) for user in after)
         plan = diff(wanted, tx.rows(ids))
-        tx.write_rows(plan)
-        told = orders(plan)
-        tx.queue([node.name for node in self.settings.nodes], told)
+        tx.write(plan)
+        to_tell = orders(plan)
+        tx.queue([node.name for node in self.settings.nodes], to_tell)
         if self.settings.asterisk.contacts == "realtime":
-            for order in told:
-                if order.keep_contacts is not None:
-                    tx.expire_contacts(order.endpoint_id, order.keep_contacts)
+            tx.expire_contacts(to_tell)
+        self._audit(tx, before, after, plan)
         return plan
 
+    def _audit(self, tx: Transaction, before: Sequence[User], after: Sequence[User], plan: Plan) -> None:
+        old = {login_key(user.login): user for user in before}
+        new = {login_key(user.login): user for user in after}
+        for key in sorted(old.keys() | new.keys()):
+            was, now = old.get(key), new.get(key)
+            ids = {id for user in (was, now) if user is not None for id in user.endpoint_ids}
+            rows = [change.as_dict() for change in plan if change.id in ids]
+            if was != now or rows:
+                login = (now or was or after[0]).login
+                tx.audit(login, {"old": was and user_data(was), "new": now and user_data(now), "rows": rows})
+
     def asterisk_password(self) -> Secret:
-        """The password of Asterisk's database role: from the settings, else made once and kept in ``home``."""
+        """The password of Asterisk's database role: from the settings, else made once, kept in ``home``."""
         database = self.settings.database
         if database.asterisk_password is not None:
             return database.asterisk_password
@@ -100,8 +114,6 @@ class App:
 
 def kept_secret(settings: Settings, name: str) -> Secret:
     """A secret that is made on first use and kept under ``home``, readable by its owner alone."""
-    import os
-
     path = settings.home / name
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,7 +121,9 @@ def kept_secret(settings: Settings, name: str) -> Secret:
     except FileExistsError:
         return read_secret_file(path, name)
     except OSError as exc:
-        raise SettingsError(f"cannot write {path}: {exc.strerror}; set PROVISIONER_HOME to a folder of yours") from exc
+        raise SettingsError(
+            f"cannot write {path}: {exc.strerror}; set PROVISIONER_HOME to a folder of yours"
+        ) from exc
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(secrets.token_urlsafe(24) + "\n")
     return read_secret_file(path, name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioner.records import User
-from provisioner.store import StoredUser
+
+if TYPE_CHECKING:
+    from provisioner.store import StoredUser
 
 
 def user_data(user: User) -> dict[str, Any]:

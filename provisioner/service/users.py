@@ -5,7 +5,7 @@ Each is one transaction (records, rows, audit, outbox), after which every node i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,9 +52,8 @@ class Outcome:
 def add(app: App, spec: UserSpec) -> Outcome:
     """Create a user; raises InvalidRecord or Conflict, and then nothing is written."""
     with app.transaction() as tx:
-        tx.check_login(spec.login)
         numbers = _numbers(app, tx, spec)
-        made = [_extension(app, spec, number, part) for number, part in zip(numbers, spec.extensions, strict=True)]
+        made = [_extension(app, number, part) for number, part in zip(numbers, spec.extensions, strict=True)]
         user = User(spec.login, spec.name, spec.email, spec.active, tuple(extension for extension, _ in made))
         tx.insert_user(user)
         plan = app.write(tx, (), (user,))
@@ -64,7 +63,7 @@ def add(app: App, spec: UserSpec) -> Outcome:
 def change(app: App, login: str, edit: Callable[[User], User]) -> Outcome:
     """Change a user's record by a function of it; raises NotFound or what ``edit`` raises."""
     with app.transaction() as tx:
-        before = tx.get_user(login).user
+        before = tx.get_user(login)
         after = edit(before)
         if after != before:
             tx.update_user(before.login, after)
@@ -117,7 +116,9 @@ def rotate_secret(app: App, login: str, extension: str | None, secret: Secret | 
 
     def edit(user: User) -> User:
         part = _find(user, extension)
-        credentials, new = _credentials(app, user.login, user.name, part.endpoint_id, part.lines, secret)
+        if secret is not None:
+            check_secret(secret, part.lines, (user.login, user.name, part.number))
+        credentials, new = _credentials(app, part.endpoint_id, secret)
         issued.append(new)
         return _with(user, part, replace(part, credentials=credentials))
 
@@ -134,16 +135,15 @@ def add_extension(
     """
     kind = Kind.ADDITIONAL if label is None else Kind.ALIAS
     with app.transaction() as tx:
-        before = tx.get_user(login).user
+        before = tx.get_user(login)
         if kind is Kind.ALIAS and number is None:
             number = before.primary.number
         wanted = {"number": number, "lines": lines, "secret": secret, "kind": kind, "label": label}
         checked = _checked(before, [*_fields(before), wanted])
         part = checked.extensions[-1]
-        if kind is Kind.ADDITIONAL:
-            number = _number(app, tx, part.number, ())
-        assert number is not None
-        extension, issued = _extension(app, checked, number, part)
+        if part.number is not None and kind is Kind.ADDITIONAL:
+            tx.check_number(part.number, app.settings.numbers.rest_days, login)
+        extension, issued = _extension(app, part.number or _next_number(app, tx), part)
         after = replace(before, extensions=(*before.extensions, extension))
         tx.update_user(before.login, after)
         plan = app.write(tx, (before,), (after,))
@@ -156,10 +156,16 @@ def delete_extension(app: App, login: str, extension: str) -> Outcome:
     def edit(user: User) -> User:
         part = _find(user, extension)
         if part == user.primary:
-            raise InvalidRecord([Problem("extension", f"{extension} is the primary one; delete the user instead")])
-        if any(other.label and other.number == part.number and other != part for other in user.extensions):
-            if part.label is None:
-                raise InvalidRecord([Problem("extension", f"{extension} still has aliases; delete those first")])
+            raise InvalidRecord(
+                [Problem("extension", f"{extension} is the primary one; delete the user instead")]
+            )
+        aliases = [
+            other.endpoint_id for other in user.extensions if other.label and other.number == part.number
+        ]
+        if aliases and part.label is None:
+            raise InvalidRecord(
+                [Problem("extension", f"{extension} has aliases; first delete {', '.join(aliases)}")]
+            )
         return replace(user, extensions=tuple(other for other in user.extensions if other != part))
 
     return change(app, login, edit)
@@ -168,30 +174,30 @@ def delete_extension(app: App, login: str, extension: str) -> Outcome:
 def delete(app: App, login: str) -> Outcome:
     """Delete a user: rows gone, phones cut off, numbers at rest; can be restored."""
     with app.transaction() as tx:
-        before = tx.get_user(login).user
+        before = tx.get_user(login)
         tx.mark_deleted(before.login)
         plan = app.write(tx, (before,), ())
     return Outcome(before, (), plan, tell(app, before.endpoint_ids))
 
 
 def restore(app: App, login: str) -> Outcome:
-    """Bring the last deleted user of that login back with numbers and secrets; raises NotFound or Conflict."""
+    """Bring the user of that login who was deleted last back; raises NotFound or Conflict."""
     with app.transaction() as tx:
-        user = tx.restore(login).user
+        user = tx.restore_user(login, app.settings.numbers.rest_days)
         plan = app.write(tx, (), (user,))
     return Outcome(user, (), plan, tell(app, user.endpoint_ids))
 
 
 def show(app: App, login: str) -> StoredUser:
-    """One user, a deleted one where there is no other; raises NotFound."""
+    """One user, the one deleted last where there is no other; raises NotFound."""
     with app.transaction() as tx:
-        return tx.find_user(login) or tx.get_user(login, deleted=True)
+        return tx.stored_user(login)
 
 
 def list_users(app: App, *, deleted: bool = False) -> Sequence[StoredUser]:
     """All users by login; with ``deleted`` the deleted ones instead."""
     with app.transaction() as tx:
-        return tx.list_users(deleted=deleted)
+        return tx.stored_users(deleted=deleted)
 
 
 def _fields(user: User) -> list[dict[str, Any]]:
@@ -211,43 +217,36 @@ def _checked(user: User, extensions: list[dict[str, Any]]) -> UserSpec:
 
 def _numbers(app: App, tx: Transaction, spec: UserSpec) -> list[str]:
     """The number of each extension: given, or the next free one; an alias has that of its extension."""
+    rules = app.settings.numbers
+    tx.check_numbers(
+        [part.number for part in spec.extensions if part.number and part.kind is not Kind.ALIAS],
+        rules.rest_days,
+    )
     numbers: list[str] = []
     for part in spec.extensions:
         if part.kind is Kind.ALIAS:
             numbers.append(part.number or numbers[0])
         else:
-            given = frozenset(other.number for other in spec.extensions if other.number)
-            numbers.append(_number(app, tx, part.number, given | set(numbers)))
+            numbers.append(part.number or _next_number(app, tx))
     return numbers
 
 
-def _number(app: App, tx: Transaction, given: str | None, taken: Iterable[str]) -> str:
-    numbers = app.settings.numbers
-    if given is not None:
-        tx.check_number(given, numbers.rest_days)
-        return given
-    return tx.allocate_number(
-        [(range.first, range.last) for range in numbers.ranges], numbers.rest_days, exclude=frozenset(taken)
-    )
+def _next_number(app: App, tx: Transaction) -> str:
+    return tx.allocate_number(app.settings.numbers.ranges, app.settings.numbers.rest_days)
 
 
-def _extension(app: App, spec: UserSpec, number: str, part: ExtensionSpec) -> tuple[Extension, IssuedSecret]:
+def _extension(app: App, number: str, part: ExtensionSpec) -> tuple[Extension, IssuedSecret]:
     id = endpoint_id(number, part.label)
-    credentials, issued = _credentials(app, spec.login, spec.name, id, part.lines, part.secret)
+    credentials, issued = _credentials(app, id, part.secret)
     return Extension(number, part.kind, part.lines, credentials, part.label), issued
 
 
-def _credentials(
-    app: App, login: str, name: str, id: str, lines: int, secret: Secret | None
-) -> tuple[Credentials, IssuedSecret]:
+def _credentials(app: App, id: str, secret: Secret | None) -> tuple[Credentials, IssuedSecret]:
+    """The digests of a checked secret, or of a new one."""
     options = app.settings.asterisk
-    chosen = secret
-    if chosen is None:
-        chosen = generate_secret()
-    else:
-        check_secret(chosen, lines, (login, name, id))
-    credentials = digest(chosen, id, options.realm, keep_plain=options.sip_secret_storage == "plain")
-    return credentials, IssuedSecret(id, chosen, generated=secret is None)
+    kept = secret or generate_secret()
+    credentials = digest(kept, id, options.realm, keep_plain=options.sip_secret_storage == "plain")
+    return credentials, IssuedSecret(id, kept, generated=secret is None)
 
 
 def _find(user: User, extension: str | None) -> Extension:

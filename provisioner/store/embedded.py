@@ -121,6 +121,16 @@ class Embedded:
             port=running.port if running else self._kept_port(),
         )
 
+    def write_passfile(self) -> Path:
+        """A passfile of the running server for libpq (its ``passfile`` parameter), readable by its owner alone.
+
+        Raises EmbeddedError. Source: PostgreSQL's manual, "The Password File".
+        """
+        url = self.ensure_running()
+        path = self._folder / "passfile"
+        _write_private(path, f"{url.host}:{url.port}:{url.database}:{url.username}:{url.password}\n")
+        return path
+
     def _running(self) -> Postmaster | None:
         try:
             return find_postmaster(self._data)

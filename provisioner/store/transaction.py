@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from provisioner.errors import Conflict
-from provisioner.plan import NodeOrder, Plan
+from provisioner.plan import NodeOrder, Plan, merge_orders
 from provisioner.realtime import ColumnSet, Rows
 from provisioner.records import User, login_key
 from provisioner.store import numbers, outbox, rows, tables, users
@@ -60,6 +60,11 @@ class Transaction:
             conditions.append(tables.users.c.active.is_(active))
         return users.load(self._connection, *conditions)
 
+    def stored_user(self, login: str) -> StoredUser:
+        """The user of this login with its times, or the one deleted last. Raises NotFound."""
+        found = users.load(self._connection, users.by_login([login]), users.live())
+        return found[0] if found else users.get(self._connection, login, deleted=True, lock=False)
+
     def users_of(self, endpoint_ids: Iterable[str]) -> dict[str, User]:
         """Endpoint id to the user who has it now; ids that nobody has are left out."""
         wanted = frozenset(endpoint_ids)
@@ -107,7 +112,10 @@ class Transaction:
             self._locked = True
 
     def allocate_number(self, ranges: Sequence[Range], rest_days: int) -> str:
-        """The lowest free number. Raises Conflict when there is none."""
+        """The lowest free number of the first range (first and last number) that has one.
+
+        Raises Conflict when none has.
+        """
         return self.allocate_numbers(ranges, 1, rest_days)[0]
 
     def allocate_numbers(self, ranges: Sequence[Range], count: int, rest_days: int) -> tuple[str, ...]:
@@ -165,6 +173,13 @@ class Transaction:
     def queue(self, nodes: Sequence[str], orders: Sequence[NodeOrder]) -> None:
         """Every node is to be told every order once this transaction is committed."""
         outbox.queue(self._connection, nodes, orders)
+
+    def expire_contacts(self, orders: Iterable[NodeOrder]) -> None:
+        """Let the contacts in ps_contacts that these orders do not keep expire; the nodes remove them."""
+        keep = {order.endpoint_id: order.keep_contacts for order in merge_orders(orders)}
+        outbox.expire_contacts(
+            self._connection, self._names, {aor: kept for aor, kept in keep.items() if kept is not None}
+        )
 
     def _get(self, login: str, deleted: bool = False) -> StoredUser:
         return users.get(self._connection, login, deleted=deleted, lock=True)

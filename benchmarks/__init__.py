@@ -1,0 +1,1 @@
+"""Ratios against named rivals and limits, each in one run."""

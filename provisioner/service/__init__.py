@@ -1,0 +1,23 @@
+"""The use cases; the one place where store, ami and conf meet."""
+
+from provisioner.service.app import App
+from provisioner.service.data import stored_data, user_data
+from provisioner.service.doctor import examine
+from provisioner.service.finding import Finding
+from provisioner.service.nodes import Status, StatusLine, status_data
+from provisioner.service.tell import Told
+from provisioner.service.users import IssuedSecret, Outcome
+
+__all__ = [
+    "App",
+    "Finding",
+    "IssuedSecret",
+    "Outcome",
+    "Status",
+    "StatusLine",
+    "Told",
+    "examine",
+    "status_data",
+    "stored_data",
+    "user_data",
+]

@@ -1,0 +1,101 @@
+"""The walk along the chain: settings, database, files, nodes, one endpoint read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.errors import ProvisionerError
+from provisioner.service import configuration, database
+from provisioner.service.app import App
+from provisioner.service.finding import Finding
+from provisioner.service.tell import difference
+
+if TYPE_CHECKING:
+    from provisioner.ami import NodeCheck
+
+CACHES = frozenset({"endpoint", "auth", "aor"})
+DRIVERS = {"pgsql": ("res_config_pgsql.so",), "odbc": ("res_odbc.so", "res_config_odbc.so")}
+
+
+def examine(app: App, node: str | None = None, directory: Path | None = None) -> Iterator[Finding]:
+    """Every link of the chain in its order, each as soon as it is known; what failed is found, not raised."""
+    yield Finding("settings", True, str(app.settings.source or "defaults, no file"))
+    nodes = app.nodes(node)
+    try:
+        yield from database.check(app)
+    except ProvisionerError as exc:
+        yield Finding("database", False, str(exc), "start it, or set database.url; then run the doctor again")
+        return
+    if directory is not None:
+        yield from _files(app, directory, node)
+    if not nodes:
+        yield Finding("nodes", False, "the settings have none", "add a table [nodes.NAME] for each Asterisk")
+        return
+    for found in app.fleet(nodes).check(DRIVERS[app.settings.asterisk.driver]):
+        yield from _node(app, found)
+
+
+def _files(app: App, directory: Path, node: str | None) -> Iterator[Finding]:
+    try:
+        differing = configuration.diff(app, directory, node)
+    except ProvisionerError as exc:
+        yield Finding("files", False, str(exc), "give --conf the folder of the node's files, and --node")
+        return
+    for one in differing:
+        mend = (
+            f"look with `provisioner conf diff {directory}`, write with `conf render`, then restart Asterisk"
+        )
+        yield Finding("files", False, f"{directory / one.name} is {one.state.value}", mend)
+    if not differing:
+        yield Finding("files", True, f"{directory} holds what the settings say")
+
+
+def _node(app: App, found: NodeCheck) -> Iterator[Finding]:
+    name = f"node {found.node}"
+    if found.error is not None:
+        yield Finding(name, False, found.error, "start Asterisk, or correct the node's settings")
+        return
+    yield Finding(name, True, f"Asterisk {found.version} answers, up since {found.started}")
+    for right in found.missing_rights:
+        mend = f"give its user the class {right.ami_class} in manager.conf (`provisioner conf render` does)"
+        yield Finding(f"{name}, rights", False, str(right.problem), mend)
+    yield from _caches(app, name, found)
+    for module, loaded in found.modules.items():
+        if not loaded:
+            mend = "load it in modules.conf, as `provisioner conf render` does, and restart Asterisk"
+            yield Finding(f"{name}, driver", False, f"{module} is not loaded", mend)
+    yield from _read_back(app, found.node)
+    pending = len(app.store.pending(found.node))
+    if pending:
+        yield Finding(f"{name}, queue", False, f"{pending} order(s) not told yet", "run `provisioner reload`")
+
+
+def _caches(app: App, name: str, found: NodeCheck) -> Iterator[Finding]:
+    wanted = CACHES if app.settings.asterisk.caches else frozenset()
+    has, should = (", ".join(sorted(types)) or "nothing" for types in (found.caches, wanted))
+    if has == should:
+        yield Finding(f"{name}, caches", True, f"caches {has}, as configured")
+        return
+    mend = "render sorcery.conf and modules.conf, then restart Asterisk"
+    yield Finding(f"{name}, caches", False, f"caches {has}; the settings say {should}", mend)
+
+
+def _read_back(app: App, node: str) -> Iterator[Finding]:
+    """One endpoint, expired first: the node has to fetch it through its driver."""
+    with app.transaction() as tx:
+        ids = [id for user in tx.list_users(active=True) for id in user.endpoint_ids][:1]
+        rows = tx.rows(ids)
+    if not ids:
+        yield Finding(f"node {node}, read back", True, "no active user yet, so nothing to read back")
+        return
+    fleet = app.fleet(app.nodes(node))
+    error = next((one.error for one in fleet.reload(ids) if one.error), None)
+    held = fleet.read_back(ids)[node]
+    error = error or held.error or difference(rows, ids[0], held.endpoints.get(ids[0]))
+    if error:
+        mend = "check the driver's file (res_pgsql.conf or odbc.ini), the role's password and the node's log"
+        yield Finding(f"node {node}, read back", False, error, mend)
+    else:
+        yield Finding(f"node {node}, read back", True, f"it reads endpoint {ids[0]} as the database has it")

@@ -1,0 +1,131 @@
+"""The use cases of nodes: who is registered where, and reading rows again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from provisioner.records import Extension, User
+from provisioner.service.app import App
+from provisioner.service.tell import tell
+
+if TYPE_CHECKING:
+    from provisioner.ami import Contact, NodeStatus, ReloadResult
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """One extension on one node. ``login`` and ``name`` are empty for an endpoint that is no user's."""
+
+    endpoint_id: str
+    node: str
+    state: str
+    contacts: tuple[Contact, ...] = ()
+    login: str = ""
+    name: str = ""
+    active: bool = True
+    lines: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSummary:
+    """Whether a node answered (``error`` says why not), and how many orders it is still to be told."""
+
+    node: str
+    pending: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What every node holds, joined with the records; a node that is down has no lines."""
+
+    lines: tuple[StatusLine, ...]
+    nodes: tuple[NodeSummary, ...]
+
+
+def status(app: App, endpoints: Sequence[str] = (), node: str | None = None) -> Status:
+    """Who is registered on every node (or one): all extensions, or those named."""
+    asked = app.nodes(node)
+    with app.transaction() as tx:
+        users = tx.list_users()
+    pending = {one.name: len(app.store.pending(one.name)) for one in asked}
+    held = app.fleet(asked).status(frozenset(endpoints) or None)
+    owners = {part.endpoint_id: (user, part) for user in users for part in user.extensions}
+    ids = sorted(endpoints) if endpoints else sorted(owners)
+    return Status(
+        tuple(line for one in held if one.ok for line in _lines(one, ids, owners)),
+        tuple(NodeSummary(one.node, pending[one.node], one.error) for one in held),
+    )
+
+
+def _lines(
+    held: NodeStatus, ids: Sequence[str], owners: Mapping[str, tuple[User, Extension]]
+) -> Iterator[StatusLine]:
+    contacts: dict[str, list[Contact]] = {id: [] for id in ids}
+    for contact in held.contacts:
+        contacts.setdefault(contact.aor, []).append(contact)
+    for id, its in contacts.items():
+        line = StatusLine(id, held.node, held.state(id).value, tuple(its))
+        if id in owners:
+            user, part = owners[id]
+            line = StatusLine(
+                id, held.node, line.state, line.contacts, user.login, user.name, user.active, part.lines
+            )
+        yield line
+
+
+def status_data(found: Status) -> dict[str, Any]:
+    """The same for JSON; round trips in milliseconds, expirations in seconds since 1970."""
+    return {
+        "extensions": [
+            {
+                "endpoint_id": line.endpoint_id,
+                "login": line.login or None,
+                "name": line.name or None,
+                "active": line.active,
+                "lines": line.lines,
+                "node": line.node,
+                "state": line.state,
+                "contacts": [
+                    {
+                        "uri": contact.uri,
+                        "user_agent": contact.user_agent,
+                        "status": contact.status,
+                        "roundtrip_ms": None if contact.roundtrip_us is None else contact.roundtrip_us / 1000,
+                        "expires_at": contact.expires_at,
+                    }
+                    for contact in line.contacts
+                ],
+            }
+            for line in found.lines
+        ],
+        "nodes": [{"node": one.node, "pending": one.pending, "error": one.error} for one in found.nodes],
+    }
+
+
+def reload(app: App, endpoints: Sequence[str] | None, node: str | None = None) -> tuple[ReloadResult, ...]:
+    """Tell nodes what is queued, then have them read these endpoints again (None: all, (): none).
+
+    A result for each node says what was done and why, or what went wrong.
+    """
+    from provisioner.ami import ReloadResult
+
+    told = tell(app, node=node)
+    done = []
+    for one, after in zip(told, _reloaded(app, endpoints, node), strict=True):
+        words = [f"told {one.orders} queued order(s)"] if one.orders else []
+        words += [after.did] if after.did else []
+        error = one.error or after.error
+        done.append(ReloadResult(one.node, "; ".join(words) or "nothing was queued", after.expired, error))
+    return tuple(done)
+
+
+def _reloaded(app: App, endpoints: Sequence[str] | None, node: str | None) -> tuple[ReloadResult, ...]:
+    from provisioner.ami import ReloadResult
+
+    nodes = app.nodes(node)
+    if endpoints is not None and not endpoints:
+        return tuple(ReloadResult(one.name) for one in nodes)
+    return app.fleet(nodes).reload(endpoints)
