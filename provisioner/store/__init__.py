@@ -4,11 +4,12 @@ from provisioner.store.embedded import Embedded, EmbeddedStatus
 from provisioner.store.findings import Finding
 from provisioner.store.numbers import NumberState, Use
 from provisioner.store.outbox import Pending
-from provisioner.store.store import Store
+from provisioner.store.store import Address, Store
 from provisioner.store.transaction import Transaction
 from provisioner.store.users import StoredUser
 
 __all__ = [
+    "Address",
     "Embedded",
     "EmbeddedStatus",
     "Finding",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, text
@@ -51,22 +51,29 @@ def delivered(connection: Connection, ids: Iterable[int]) -> None:
     connection.execute(delete(outbox).where(outbox.c.id == func.any(list(ids))))
 
 
-def expire_contacts(connection: Connection, tables: Tables, endpoint_id: str, keep: int) -> int:
-    """Set all but the newest ``keep`` contacts of an AOR to expired; Asterisk's sweep then removes them.
+def expire_contacts(connection: Connection, tables: Tables, keep: Mapping[str, int]) -> int:
+    """Set all but the newest so many contacts of each AOR to expired; Asterisk's sweep then removes them.
 
     For contacts in ps_contacts. Deleting the rows instead would leave the device state "Not in use" for good.
     Newest is what expires last. Returns how many were set.
     """
+    if not keep:
+        return 0
     statement = _EXPIRE.format(**tables.quoted)
-    return connection.execute(text(statement), {"aor": endpoint_id, "keep": keep}).rowcount
+    return connection.execute(text(statement), {"aors": list(keep), "keep": list(keep.values())}).rowcount
 
 
 # The id is the AOR, ";@" and a hash; realtime writes the semicolon as ^3B. Compared whole: no wildcards.
 _EXPIRE = """
-    WITH held AS (
-        SELECT id, row_number() OVER (ORDER BY expiration_time::bigint DESC, id) AS place FROM {ps_contacts}
-        WHERE split_part(replace(id, '^3B', ';'), ';@', 1) = :aor AND expiration_time::bigint > 1
+    WITH orders AS (
+        SELECT * FROM unnest(CAST(:aors AS text[]), CAST(:keep AS integer[])) AS told (aor, keep)
+    ), held AS (
+        SELECT id, split_part(replace(id, '^3B', ';'), ';@', 1) AS aor, expiration_time::bigint AS expires
+        FROM {ps_contacts}
+    ), sorted AS (
+        SELECT id, keep, row_number() OVER (PARTITION BY aor ORDER BY expires DESC, id) AS place
+        FROM held JOIN orders USING (aor) WHERE expires > 1
     )
     UPDATE {ps_contacts} AS contact SET expiration_time = 1
-    FROM held WHERE contact.id = held.id AND held.place > :keep
+    FROM sorted WHERE contact.id = sorted.id AND place > keep
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,15 @@ from provisioner.store.names import Tables
 from provisioner.store.outbox import Pending
 from provisioner.store.transaction import Transaction
 from provisioner.store.translate import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is."""
+
+    host: str
+    port: int
+    dbname: str
 
 
 class Store:
@@ -42,6 +52,10 @@ class Store:
     def url(self) -> URL:
         """Where it is; printing it shows no password."""
         return self._url
+
+    def address(self) -> Address:
+        """Where it is, as we reach it."""
+        return Address(self._url.host or "127.0.0.1", self._url.port or 5432, self._url.database or "")
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
@@ -82,7 +96,7 @@ class Store:
         Only where contacts are kept in the database (``contacts = "realtime"``).
         """
         with self._connected() as connection:
-            return outbox.expire_contacts(connection, self._names, endpoint_id, keep)
+            return outbox.expire_contacts(connection, self._names, {endpoint_id: keep})
 
     def check(self, asterisk_role: str | None = None) -> tuple[Finding, ...]:
         """Everything that is wrong with the database; empty when all is well."""
