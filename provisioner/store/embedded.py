@@ -122,7 +122,7 @@ class Embedded:
         )
 
     def write_passfile(self) -> Path:
-        """A passfile of the running server for libpq (its ``passfile`` parameter), readable by its owner alone.
+        """A passfile of the running server for libpq (its ``passfile`` parameter), for its owner alone.
 
         Raises EmbeddedError. Source: PostgreSQL's manual, "The Password File".
         """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, text
 
@@ -52,8 +52,13 @@ class NumberState:
                 return f"{self.number} is free"
 
 
-Range = tuple[str, str]
-"""First and last number, both included and equally long."""
+class Range(Protocol):
+    """Numbers from ``first`` to ``last``, both included and equally long; ``settings.NumberRange`` is one."""
+
+    @property
+    def first(self) -> str: ...
+    @property
+    def last(self) -> str: ...
 
 
 def lock(connection: Connection) -> None:
@@ -105,7 +110,7 @@ def allocate(
         found += connection.execute(text(_FREE.format(**tables.quoted)), asked).scalars()
         if len(found) == count:
             return tuple(found)
-    where = ", ".join(f"{first}-{last}" for first, last in ranges)
+    where = ", ".join(f"{one.first}-{one.last}" for one in ranges)
     raise Conflict(
         f"No number of {where} is free: all are held, or rest for {rest_days} days after a deletion. "
         "Widen numbers.ranges, or give a number."
@@ -116,11 +121,11 @@ def allocate(
 
 def _windows(ranges: Sequence[Range], count: int) -> Iterator[tuple[int, int, int]]:
     size = max(_FIRST_WINDOW, count)
-    for first_number, last_number in ranges:
-        start, last = int(first_number), int(last_number)
+    for one in ranges:
+        start, last = int(one.first), int(one.last)
         while start <= last:
             end = min(start + size - 1, last)
-            yield start, end, len(first_number)
+            yield start, end, len(one.first)
             start, size = end + 1, min(size * 4, max(_LAST_WINDOW, count))
 
 

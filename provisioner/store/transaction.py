@@ -112,7 +112,7 @@ class Transaction:
             self._locked = True
 
     def allocate_number(self, ranges: Sequence[Range], rest_days: int) -> str:
-        """The lowest free number of the first range (first and last number) that has one.
+        """The lowest free number of the first range that has one.
 
         Raises Conflict when none has.
         """
