@@ -64,6 +64,10 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ("res_pjsip_maintenance", "res_pjsip_logger"),
     ),
     (
+        "Device states for `provisioner status` (AMI DeviceStateList)",
+        ("res_manager_devicestate",),
+    ),
+    (
         "Sound: RTP, codecs, files, bridges",
         (
             "res_rtp_asterisk",
