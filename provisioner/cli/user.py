@@ -328,14 +328,17 @@ def export(ctx: click.Context, format_: str, file: Any) -> None:
 
 
 def _read_secret(wanted: bool) -> Secret | None:
+    """The first line of standard input, or what is typed twice on a terminal."""
     if not wanted:
         return None
+    import sys
+
     from provisioner.secret import Secret
 
-    stream = click.get_text_stream("stdin", encoding="utf-8", errors="strict")
-    if stream.isatty():
+    if sys.stdin.isatty():
         return Secret(click.prompt("SIP secret", hide_input=True, confirmation_prompt=True, err=True))
-    return Secret(stream.readline().rstrip("\r\n"))
+    # What is no UTF-8 becomes a character that the rules for secrets refuse.
+    return Secret(sys.stdin.buffer.readline().decode("utf-8", "replace").rstrip("\r\n"))
 
 
 def _words(value: object) -> str:

@@ -86,6 +86,11 @@ class Containers:
         self._started: list[Container] = []
         self._swept = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of those that were started and not ended."""
+        return tuple(container.name for container in self._started)
+
     def start(
         self,
         image: str,
