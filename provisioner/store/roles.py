@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -16,7 +16,7 @@ from provisioner.store.names import Tables, quote
 CONTACTS: Final = "ps_contacts"
 
 _ROLE: Final = """
-    SELECT rolsuper, rolname = current_user AS ours,
+    SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolname = current_user AS ours,
         (SELECT min(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = ANY (CAST(:schemas AS text[])) AND c.relowner = r.oid) AS owned
     FROM pg_roles r WHERE rolname = :role
@@ -58,9 +58,20 @@ def grant(connection: Connection, tables: Tables, role: str, password: Secret) -
         run(f"CREATE ROLE {name}")
     # The verifier instead of the password: no plaintext in a statement, a log or pg_stat_activity.
     verifier = _scram_verifier(connection, role, password)
-    run(f"ALTER ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '{verifier}'")
+    run(f"ALTER ROLE {name} LOGIN{_withdrawn(found)} PASSWORD '{verifier}'")
     for statement in _rights(connection, tables, name, schema):
         run(statement)
+
+
+def _withdrawn(found: Any) -> str:
+    """What a role that was there before may do in the whole cluster, and must not.
+
+    Only these are named: PostgreSQL lets nobody but a superuser name one, even to say no to it.
+    """
+    attributes = ("createdb", "createrole", "replication")
+    return "".join(
+        f" NO{name.upper()}" for name in attributes if found is not None and found._mapping[f"rol{name}"]
+    )
 
 
 def wrong_rights(connection: Connection, tables: Tables, role: str) -> tuple[str, ...]:
