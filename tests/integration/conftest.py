@@ -1,0 +1,75 @@
+"""A real PostgreSQL for all tests here: one server, and a fresh database for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from sqlalchemy import URL
+
+from provisioner.store import Embedded, Store
+
+_COUNTER = itertools.count(1)
+
+
+def address(url: URL) -> str:
+    """The URL as psycopg takes it, password included."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A server with a database ``migrated``, the template of those that tests get."""
+    embedded = Embedded(tmp_path_factory.mktemp("server"))
+    url = embedded.ensure_running()
+    with psycopg.connect(address(url), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated")
+    with Store(url.set(database="migrated")) as store:
+        store.upgrade()
+    yield url
+    embedded.stop()
+
+
+@pytest.fixture
+def make_database(server: URL) -> Iterator[Callable[[str], URL]]:
+    """Makes databases from a template: ``template0`` for an empty one."""
+    made: list[str] = []
+
+    def make(template: str) -> URL:
+        name = f"test{next(_COUNTER)}"
+        with psycopg.connect(address(server), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        made.append(name)
+        return server.set(database=name)
+
+    yield make
+    with psycopg.connect(address(server), autocommit=True) as connection:
+        for name in made:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def database(make_database: Callable[[str], URL]) -> URL:
+    """A migrated database of this test alone."""
+    return make_database("migrated")
+
+
+@pytest.fixture
+def empty_database(make_database: Callable[[str], URL]) -> URL:
+    """A database without any table."""
+    return make_database("template0")
+
+
+@pytest.fixture
+def store(database: URL) -> Iterator[Store]:
+    with Store(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sql(database: URL) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection of a DBA to the same database; every statement for itself."""
+    with psycopg.connect(address(database), autocommit=True) as connection:
+        yield connection

@@ -1,0 +1,51 @@
+"""Users for the tests of the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioner.plan import Plan, diff
+from provisioner.realtime import AORS, AUTHS, ENDPOINTS, Rows, Value
+from provisioner.records import Extension, Kind, User, digest
+from provisioner.secret import Secret
+
+SECRET = Secret("not-in-any-message-4711")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    first: str
+    last: str
+
+
+def extension(
+    number: str, kind: Kind = Kind.PRIMARY, label: str | None = None, lines: int = 2, plain: bool = False
+) -> Extension:
+    credentials = digest(SECRET, number, "asterisk", keep_plain=plain)
+    return Extension(number=number, kind=kind, lines=lines, label=label, credentials=credentials)
+
+
+def user(login: str, *numbers: str, name: str = "Anna Nowak", active: bool = True) -> User:
+    kinds = [Kind.PRIMARY, *[Kind.ADDITIONAL] * (len(numbers) - 1)]
+    return User(
+        login=login,
+        name=name,
+        email=f"{login.split('@')[0]}@example.org",
+        active=active,
+        extensions=tuple(extension(number, kind) for number, kind in zip(numbers, kinds, strict=True)),
+    )
+
+
+def rows(*ids: str, **endpoint: Value) -> Rows:
+    """Rows of endpoints that are complete enough for the database."""
+    return Rows(
+        {
+            AUTHS: {id: {"auth_type": "userpass", "username": id, "password": SECRET.reveal()} for id in ids},
+            AORS: {id: {"max_contacts": 2, "remove_existing": "yes"} for id in ids},
+            ENDPOINTS: {id: {"auth": id, "aors": id, "context": "users", **endpoint} for id in ids},
+        }
+    )
+
+
+def plan(wanted: Rows, actual: Rows | None = None) -> Plan:
+    return diff(wanted, actual or Rows())
