@@ -68,9 +68,10 @@ def report_nodes(ctx: click.Context, nodes: Iterable[Told]) -> None:
             click.echo(f"node {told.node}: told and proven in {told.seconds * 1000:.0f} ms", err=True)
         else:
             failed = True
+            what = "told, but not in force" if told.delivered else "not told"
             click.echo(
-                f"error: written, but node {told.node} not told: {told.error}; "
-                "the next command tells it, or run `provisioner reload`",
+                f"error: written, but node {told.node} {what}: {told.error}; "
+                "the next command tells it again, or run `provisioner reload`",
                 err=True,
             )
     if failed:

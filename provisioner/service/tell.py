@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 class Told:
     """What became of a change on one node.
 
-    ``error`` is one sentence where it was not told, or does not hold the rows afterwards. ``orders`` is how
-    many were queued for it, ``evicted`` how many phones were cut off, ``seconds`` the time to the proof.
+    ``error`` is one sentence where it was not told, or (``delivered``) was, but does not hold the rows; its
+    orders stay queued then. ``orders`` is how many were queued for it, ``evicted`` how many phones were cut
+    off, ``seconds`` the time to the proof.
     """
 
     node: str
+    delivered: bool
     orders: int
     evicted: int
     seconds: float
@@ -49,10 +51,13 @@ def tell(app: App, ids: Iterable[str] = (), node: str | None = None) -> tuple[To
     pending = {one.name: app.store.pending(one.name) for one in nodes}
     delivered = _deliver(app, nodes, pending)
     wrong = _disproofs(app, [one for one in nodes if delivered[one.name].ok], sorted(set(ids)))
+    done = [name for name, result in delivered.items() if result.ok and name not in wrong]
+    app.store.delivered(entry.id for name in done for entry in pending[name])
     seconds = time.monotonic() - started
     return tuple(
         Told(
             one.name,
+            delivered=delivered[one.name].ok,
             orders=len(pending[one.name]),
             evicted=details.evicted if (details := delivered[one.name].details) else 0,
             seconds=seconds,
@@ -65,7 +70,7 @@ def tell(app: App, ids: Iterable[str] = (), node: str | None = None) -> tuple[To
 def _deliver(
     app: App, nodes: Sequence[NodeSettings], pending: Mapping[str, Sequence[Pending]]
 ) -> dict[str, NodeResult]:
-    """Carry out what is queued; what a node carried out leaves its queue."""
+    """Carry out what is queued, each node beside the others."""
     fleet = app.fleet(nodes)
     orders = {name: merge_orders(entry.order for entry in queue) for name, queue in pending.items()}
     results = {result.node: result for result in fleet.deliver(orders)}
@@ -76,7 +81,6 @@ def _deliver(
         with app.transaction() as tx:
             tx.expire_contacts([order for merged in again.values() for order in merged])
         results |= {result.node: result for result in fleet.deliver(again) if not result.ok}
-    app.store.delivered(entry.id for name, queue in pending.items() if results[name].ok for entry in queue)
     return results
 
 
