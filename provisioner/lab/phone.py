@@ -178,6 +178,12 @@ class Phone:
         """The final status of the last REGISTER, refreshes included; None before the first."""
         return self._registrations[-1] if self._registrations else None
 
+    def next_status(self, seconds: float) -> int:
+        """Wait for its next REGISTER, which it sends shortly before the registration ends; its final status."""
+        before = len(self._registrations)
+        self.wait(lambda: len(self._registrations) > before, seconds, "its next REGISTER")
+        return self._registrations[before]
+
     def wait_status(self, status: int, seconds: float) -> None:
         """Wait until a refresh is answered with ``status``; raises LabError where none is."""
         self.wait(lambda: self.status == status, seconds, f"REGISTER to be answered with {status}")
