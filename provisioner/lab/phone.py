@@ -179,7 +179,7 @@ class Phone:
         return self._registrations[-1] if self._registrations else None
 
     def next_status(self, seconds: float) -> int:
-        """Wait for its next REGISTER, which it sends shortly before the registration ends; its final status."""
+        """Wait for its next REGISTER, sent shortly before the registration ends; its final status."""
         before = len(self._registrations)
         self.wait(lambda: len(self._registrations) > before, seconds, "its next REGISTER")
         return self._registrations[before]
