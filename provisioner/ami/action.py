@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Generic, TypeVar
 
-from provisioner.ami.wire import Reply
+from provisioner.ami.wire import Frame, Reply
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -27,6 +27,10 @@ class Action(ABC, Generic[T_co]):
     def headers(self) -> Mapping[str, str]:
         """The headers besides Action and ActionID."""
         return {}
+
+    def event_reader(self) -> Callable[[Frame], object] | None:
+        """For lists of thousands: what makes a value of each event as it comes; frames are not kept."""
+        return None
 
     @abstractmethod
     def parse(self, reply: Reply) -> T_co:

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from provisioner.ami.action import Action, Refused
 from provisioner.ami.protocol import Broken, Exchange, NodeManager
-from provisioner.ami.wire import Reply
+from provisioner.ami.wire import Frame, Reply
 from provisioner.errors import (
     ActionRefused,
     ActionTimeout,
@@ -173,7 +173,7 @@ class Client:
         ConnectionLost, UnsupportedValue before anything is sent, and what :meth:`connect` raises.
         """
         try:
-            reply = await self.send(action.name, action.headers(), action.patience)
+            reply = await self.send(action.name, action.headers(), action.patience, action.event_reader())
             if reply.message == "Permission denied" and not reply.ok:
                 raise self.permission_missing(action)
             return action.parse(reply)
@@ -212,9 +212,15 @@ class Client:
             await asyncio.gather(*workers, return_exceptions=True)
         return [done[index] for index in range(len(todo))]
 
-    async def send(self, name: str, headers: Mapping[str, str], patience: float = 1.0) -> Reply:
+    async def send(
+        self,
+        name: str,
+        headers: Mapping[str, str],
+        patience: float = 1.0,
+        read_event: Callable[[Frame], object] | None = None,
+    ) -> Reply:
         """Send one action; returns its answer, refused or not. ``patience`` stretches its deadline."""
-        exchange = Exchange({"Action": name, **headers})
+        exchange = Exchange({"Action": name, **headers}, read_event)
         if not self.connected:
             await self.connect()
             exchange.heard_at = asyncio.get_running_loop().time()

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 
-from provisioner.ami.wire import FrameSplitter, Reply, check_headers
+from provisioner.ami.wire import Frame, FrameSplitter, Reply, check_headers
 
 
 class Broken(Exception):
@@ -27,11 +27,14 @@ class Broken(Exception):
 class Exchange(Action):  # type: ignore[misc]  # panoramisk has no types
     """One action and the answer it waits for; a list ends at its ``EventList: Complete`` or with an error."""
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, headers: Mapping[str, str], read_event: Callable[[Frame], object] | None = None
+    ) -> None:
         check_headers(headers)
         super().__init__(headers)
+        self.read_event = read_event
         self.head: dict[str, str] | None = None
-        self.events: list[dict[str, str]] = []
+        self.events: list[object] = []
         self.heard_at = asyncio.get_running_loop().time()
 
     def add(self, frame: dict[str, str]) -> bool:
@@ -43,7 +46,7 @@ class Exchange(Action):  # type: ignore[misc]  # panoramisk has no types
             return self._finish()
         ending = frame.get("EventList")
         if ending is None:
-            self.events.append(frame)
+            self.events.append(frame if self.read_event is None else self.read_event(frame))
             return False
         if ending.lower() != "complete":
             self.head = {**self.head, "Response": "Error", "Message": "the list was cancelled"}
@@ -111,7 +114,7 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
         for exchange in waiting.values():
             if not exchange.future.done():
                 exchange.future.set_exception(Broken(self._why))
-        self.transport.close()
+        self.transport.abort()
 
 
 class NodeManager(Manager):  # type: ignore[misc]

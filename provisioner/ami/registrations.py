@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
@@ -61,17 +61,15 @@ def _number(text: str) -> int | None:
 
 
 def _listed(frame: Frame) -> Contact:
-    id = frame["ObjectName"]
-    trip = frame["RoundtripUsec"]
-    expires = frame["ExpirationTime"]
+    id = frame.get("ObjectName", "")
     return Contact(
         id.partition(";@")[0],
         id,
-        frame["Uri"],
-        frame["UserAgent"],
-        frame["Status"],
-        int(trip) if trip.isdecimal() else None,
-        int(expires) if expires.isdecimal() else None,
+        frame.get("Uri", ""),
+        frame.get("UserAgent", ""),
+        frame.get("Status", ""),
+        _number(frame.get("RoundtripUsec", "")),
+        _number(frame.get("ExpirationTime", "")),
     )
 
 
@@ -81,14 +79,13 @@ class Contacts(Action[tuple[Contact, ...]]):
 
     name: ClassVar[str] = "PJSIPShowContacts"
 
+    def event_reader(self) -> Callable[[Frame], Contact]:
+        return _listed
+
     def parse(self, reply: Reply) -> tuple[Contact, ...]:
         if reply.message == "No Contacts found":
             return ()
-        expect_success(reply)
-        try:
-            return tuple([_listed(event) for event in reply.events])
-        except KeyError as exc:
-            raise Refused(f"a contact came without {exc}") from None
+        return tuple(expect_success(reply).events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from provisioner.errors import UnsupportedValue
 
@@ -21,10 +22,13 @@ Frame = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to one action: its response and, for a list, the events between start and end."""
+    """The answer to one action: its response and, for a list, the events between start and end.
+
+    An event is its frame, or what the action's ``event_reader`` made of it.
+    """
 
     head: Frame
-    events: Sequence[Frame] = ()
+    events: Sequence[Any] = ()
 
     @property
     def ok(self) -> bool:
@@ -41,7 +45,7 @@ def parse_frame(text: str) -> dict[str, str]:
     """One frame without its empty line. A repeated header keeps all its values, joined by line feeds."""
     lines = text.split(END_OF_LINE)
     try:
-        frame = dict(line.split(": ", 1) for line in lines)
+        frame = dict([line.split(": ", 1) for line in lines])
     except ValueError:  # a line without ": ", such as the first half of a frame cut by an error
         return _gather(lines)
     return frame if len(frame) == len(lines) else _gather(lines)
@@ -77,9 +81,9 @@ class FrameSplitter:
                 raise ValueError(f"a frame of more than {self._longest} bytes")
             return []
         self._rest = data[end + len(END_OF_FRAME) :]
-        # Whole frames only are decoded, so a character is never cut; what is no UTF-8 shows as U+FFFD.
-        texts = data[:end].decode("utf-8", "replace").split("\r\n\r\n")
-        return [parse_frame(text) for text in texts]
+        # Only whole frames are decoded, so no character is cut, and each by itself, so that one phone's emoji
+        # does not make wide characters of 256 KiB; what is no UTF-8 shows as U+FFFD.
+        return [parse_frame(frame.decode("utf-8", "replace")) for frame in data[:end].split(END_OF_FRAME)]
 
     def _take_banner(self, data: bytes) -> bytes:
         line, end, rest = data.partition(b"\r\n")

@@ -100,7 +100,7 @@ def test_versions_and_times_are_read() -> None:
 
 
 def test_contacts_have_uri_user_agent_status_and_round_trip() -> None:
-    contacts = Contacts().parse(reply("contacts"))
+    contacts = [Contacts().event_reader()(frame) for frame in reply("contacts").events]
     assert [contact.aor for contact in contacts] == ["7001", "7001", "7002"]
     (phone,) = [contact for contact in contacts if contact.user_agent == "Żółw 📞/1"]
     assert phone.status == "Reachable"
