@@ -10,7 +10,10 @@ from typing import Final
 
 from provisioner.settings import AsteriskSettings
 
-DRIVERS: Final = {"pgsql": ("res_config_pgsql",), "odbc": ("res_odbc_transaction", "res_odbc", "res_config_odbc")}
+DRIVERS: Final = {
+    "pgsql": ("res_config_pgsql",),
+    "odbc": ("res_odbc_transaction", "res_odbc", "res_config_odbc"),
+}
 
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Timing, encryption", ("res_timing_timerfd", "res_crypto")),

@@ -39,8 +39,8 @@ class CommandResult:
 class Lab:
     """Everything that a user of the product has, on free ports of 127.0.0.1 and in one folder.
 
-    ``asterisk``, ``numbers`` and ``database`` are settings laid over the lab's own, such as
-    ``{"contacts": "realtime"}``. With ``keep`` nothing is taken down at the end.
+    ``asterisk``, ``numbers``, ``database`` and ``node`` are settings laid over the lab's own, such as
+    ``asterisk={"contacts": "realtime"}``. With ``keep`` nothing is taken down at the end.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Lab:
         asterisk: Mapping[str, Any] | None = None,
         numbers: Mapping[str, Any] | None = None,
         database: Mapping[str, Any] | None = None,
+        node: Mapping[str, Any] | None = None,
         keep: bool = False,
     ) -> None:
         self.keep = keep
@@ -62,6 +63,7 @@ class Lab:
             "asterisk": asterisk,
             "numbers": numbers,
             "database": database,
+            f"nodes.{NODE}": node,
         }
         self.asterisk = Asterisk(self.conf_dir, containers=self.containers)
         self._phones: list[Phone] = []

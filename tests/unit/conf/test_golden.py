@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 
 import pytest
 
 from provisioner.conf import diff_dir, render
 from provisioner.settings import load
+from tests.unit.conf.make_golden import ACCESS
 
 HERE = Path(__file__).parent
-ACCESS = runpy.run_path(str(HERE / "make_golden.py"))["ACCESS"]
 
 
 @pytest.mark.parametrize("name", sorted(ACCESS))
