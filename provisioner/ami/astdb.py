@@ -12,6 +12,8 @@ from provisioner.ami.action import Action, Refused, expect_success
 from provisioner.ami.wire import LONGEST_LINE, Frame, Reply
 
 FAMILY = "registrar"
+EVICTED_AT = 1
+"""The expiration of a contact that we took away; PJSIPShowContacts lists it until the sweep removes it."""
 _EXPIRATION = re.compile(r'("expiration_time"\s*:\s*")(\d+)(")')
 _DISPENSABLE = ("user_agent", "path", "call_id", "via_addr", "outbound_proxy")
 
@@ -80,7 +82,7 @@ def expired_value(value: str) -> str:
     It must stay a *string*: one contact with a number there stops Asterisk's sweep of all contacts (22.10.1).
     What only describes the phone is left out where the line would be longer than AMI reads.
     """
-    value = _EXPIRATION.sub(r"\g<1>1\g<3>", value)
+    value = _EXPIRATION.sub(rf"\g<1>{EVICTED_AT}\g<3>", value)
     if len(f"Val: {value}".encode()) <= LONGEST_LINE:
         return value
     fields = json.loads(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from provisioner.ami.astdb import EVICTED_AT
 from provisioner.ami.client import Client
 from provisioner.ami.registrations import Contact, Contacts, DeviceState, DeviceStates, ShowEndpoint
 from provisioner.ami.results import NodeStatus
@@ -16,7 +17,8 @@ async def status(client: Client, endpoint_ids: Collection[str] | None) -> NodeSt
     """Contacts and device states of these endpoints (None: of all)."""
     if endpoint_ids is not None and len(endpoint_ids) <= FEW_ENDPOINTS:
         return await _one_by_one(client, tuple(dict.fromkeys(endpoint_ids)))
-    contacts = await client.call(Contacts())
+    listed = await client.call(Contacts())
+    contacts = tuple([contact for contact in listed if contact.expires_at != EVICTED_AT])
     states = await client.call(DeviceStates())
     if endpoint_ids is None:
         return NodeStatus(client.node.name, contacts, states)

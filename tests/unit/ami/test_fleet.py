@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 
@@ -231,6 +232,18 @@ def test_status_of_many_endpoints_reads_two_lists(ids: list[str] | None) -> None
     assert [contact.aor for contact in status.contacts] == ["7001", "7001", "7002"]
     assert status.state("7001") is DeviceState.NOT_INUSE
     assert status.state("7050") is DeviceState.UNAVAILABLE
+
+
+def test_a_contact_that_was_taken_away_is_not_shown_while_it_waits_for_the_sweep() -> None:
+    def with_one_evicted(headers: Headers) -> Sequence[Step]:
+        (text,) = answer("contacts")(headers)
+        assert isinstance(text, bytes)
+        return [re.sub(rb"ExpirationTime: \d+", b"ExpirationTime: 1", text, count=1)]
+
+    lists = {"PJSIPShowContacts": with_one_evicted, "DeviceStateList": answer("device_states")}
+    with FakeNode(lists).running() as fake:
+        (status,) = Fleet((fake.node(),)).status()
+    assert [contact.aor for contact in status.contacts] == ["7001", "7002"]
 
 
 def test_status_of_a_node_that_is_down_is_its_error() -> None:
