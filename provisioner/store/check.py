@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.store.findings import Finding
-from provisioner.store.migrate import current_revision, newest_revision
+from provisioner.store.migrate import current_revision, is_known, newest_revision
 from provisioner.store.names import Tables
 from provisioner.store.roles import wrong_rights
 from provisioner.store.rows import reflect
@@ -41,7 +41,7 @@ def _revision(connection: Connection) -> Iterator[Finding]:
     current, newest = current_revision(connection), newest_revision()
     if current is None:
         yield Finding("our own tables are missing", "schema provisioner", UPGRADE)
-    elif newest is not None and current > newest:
+    elif not is_known(current):
         yield Finding(
             f"it was made by a newer provisioner (migration {current}, this one knows {newest})",
             "schema provisioner",

@@ -55,8 +55,8 @@ def make_engine(url: URL) -> Engine:
         "lock_timeout": _LOCK_TIMEOUT,
         "idle_in_transaction_session_timeout": _IDLE_TIMEOUT,
     }
-    given = url.query.get("options", "")
-    options = " ".join([str(given), *(f"-c {name}={value}" for name, value in limits.items())]).strip()
+    # Those of the URL come last, so they win.
+    options = " ".join([*(f"-c {name}={value}" for name, value in limits.items()), _options(url)]).strip()
     engine = create_engine(
         url.difference_update_query(["options"]),
         hide_parameters=True,
@@ -96,4 +96,12 @@ def _connect_when_up(
 
 
 def _says_starting(text: str) -> bool:
-    return "the database system is starting up" in text or "in recovery mode" in text
+    return any(
+        f"the database system is {state}" in text
+        for state in ("starting up", "not yet accepting connections", "in recovery mode")
+    )
+
+
+def _options(url: URL) -> str:
+    given = url.query.get("options", "")
+    return given if isinstance(given, str) else " ".join(given)

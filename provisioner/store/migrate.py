@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
+from provisioner.errors import StoreError
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.resources import resource_dir
 from provisioner.store.names import Tables, quote
@@ -31,6 +32,12 @@ def upgrade(connection: Connection, tables: Tables, asterisk_tables: bool) -> No
         connection.exec_driver_sql(limit)
     connection.exec_driver_sql(_LOCK)
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    current = current_revision(connection)
+    if current is not None and not is_known(current):
+        raise StoreError(
+            f"The database is at migration {current}, which this provisioner does not know: "
+            "a newer one made it; install that version."
+        )
     config = _config()
     config.attributes["connection"] = connection
     config.attributes["asterisk_schema"] = tables.schema
@@ -47,6 +54,13 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(
         connection, opts={"version_table_schema": SCHEMA}
     ).get_current_revision()
+
+
+def is_known(revision: str) -> bool:
+    """Whether it is one of our migrations."""
+    return any(
+        script.revision == revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
+    )
 
 
 def newest_revision() -> str | None:

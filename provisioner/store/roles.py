@@ -44,13 +44,8 @@ def grant(connection: Connection, tables: Tables, role: str, password: Secret) -
     """
     found = connection.execute(text(_ROLE), {"role": role, "schemas": [tables.schema, "provisioner"]}).first()
     if found is not None and (found.rolsuper or found.ours or found.owned):
-        what = (
-            f"owns {found.owned}"
-            if found.owned
-            else "is a superuser"
-            if found.rolsuper
-            else "is our own login"
-        )
+        what = "is a superuser" if found.rolsuper else f"owns {found.owned}"
+        what = "is our own login" if found.ours else what
         raise Conflict(f"The role {role!r} {what}: choose another name in database.asterisk_role.")
     name, schema = quote(role), quote(tables.schema)
     run = connection.exec_driver_sql

@@ -90,10 +90,20 @@ def translate(error: BaseException | None, where: str) -> StoreError:
         )
         return StoreError(f"Nothing was written: a value was refused ({name}{': ' + of if of else ''}).")
     if not state or state[:2] == "08" or isinstance(error, psycopg.InterfaceError):
-        return StoreUnavailable(
-            f"{where} does not answer: {said}. Check that it runs and that database.url is right."
-        )
+        return _unreachable(said, str(error), where)
     return StoreError(f"{where}: {said} ({state}).")
+
+
+def _unreachable(said: str, text: str, where: str) -> StoreUnavailable:
+    """A connection that was refused carries no SQLSTATE: what the server said is in the text alone."""
+    if "authentication failed" in text or "no password supplied" in text or "no pg_hba.conf entry" in text:
+        return StoreUnavailable(f"{where} refuses the login. Check user and password of database.url.")
+    if "FATAL:" in text and text.rstrip().endswith("does not exist"):
+        return StoreUnavailable(f"{where} does not exist. Create it, or correct database.url.")
+    why = said.rpartition("failed: ")[2]
+    return StoreUnavailable(
+        f"{where} does not answer: {why}. Check that it runs and that database.url is right."
+    )
 
 
 def _first_line(text: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from provisioner.errors import Conflict, NotFound
-from provisioner.records import Credentials, Extension, Kind, User, login_key
+from provisioner.records import Credentials, Extension, Kind, User, login_key, parse_login
+from provisioner.records.text import show
 from provisioner.secret import Secret
 from provisioner.store.tables import extensions, users
 
@@ -54,8 +55,8 @@ def load(
 
 
 def by_login(logins: Iterable[str]) -> ColumnElement[bool]:
-    """Those of these logins, without regard to case and Unicode form."""
-    return users.c.login_key == func.any([login_key(login) for login in logins])
+    """Those of these logins, without regard to case and Unicode form; what can be no login finds nobody."""
+    return users.c.login_key == func.any([login_key(login) for login in logins if _possible(login)])
 
 
 def by_endpoint(endpoint_ids: Iterable[str]) -> ColumnElement[bool]:
@@ -76,7 +77,7 @@ def get(connection: Connection, login: str, *, deleted: bool, lock: bool) -> Sto
     if not deleted:
         found = load(connection, by_login([login]), live(), lock=lock)
         if not found:
-            raise NotFound(f"There is no user {login!r}.")
+            raise NotFound(f"There is no user {show(login)}.")
         return found[0]
     newest = connection.scalar(
         select(users.c.id)
@@ -85,7 +86,7 @@ def get(connection: Connection, login: str, *, deleted: bool, lock: bool) -> Sto
         .limit(1)
     )
     if newest is None:
-        raise NotFound(f"There is no deleted user {login!r}.")
+        raise NotFound(f"There is no deleted user {show(login)}.")
     return load(connection, users.c.id == newest, lock=lock)[0]
 
 
@@ -144,6 +145,15 @@ def unmark_deleted(connection: Connection, stored: StoredUser) -> None:
     connection.execute(
         update(users).where(users.c.id == stored.id).values(deleted_at=None, updated_at=func.now())
     )
+
+
+def _possible(login: str) -> bool:
+    """Whether PostgreSQL can be asked for it: NUL and halves of surrogate pairs are no text there."""
+    try:
+        parse_login(login)
+    except ValueError:
+        return False
+    return True
 
 
 def _its_extensions() -> ColumnElement[bool]:

@@ -20,16 +20,22 @@ def address(url: URL) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """A server with a database ``migrated``, the template of those that tests get."""
-    embedded = Embedded(tmp_path_factory.mktemp("server"))
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """One server for all."""
+    server = Embedded(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(embedded: Embedded) -> URL:
+    """Its URL. It has a database ``migrated``, the template of those that tests get."""
     url = embedded.ensure_running()
     with psycopg.connect(address(url), autocommit=True) as connection:
         connection.execute("CREATE DATABASE migrated")
     with Store(url.set(database="migrated")) as store:
         store.upgrade()
-    yield url
-    embedded.stop()
+    return url
 
 
 @pytest.fixture
