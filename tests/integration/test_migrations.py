@@ -87,8 +87,9 @@ def test_the_migrations_make_asterisks_tables_as_columns_py_has_them(database: U
 
 def test_the_migrations_make_our_tables_as_the_statements_know_them(database: URL) -> None:
     def is_ours(name: str | None, kind: str, parents: Any) -> bool:
-        return name == "provisioner" if kind == "schema" else kind == "column" or name in known
+        return name == "provisioner" if kind == "schema" else kind in kinds or name in known
 
+    kinds = {"column", "foreign_key_constraint"}
     known = {table.name for table in metadata.tables.values()}
     # The role is called like our schema, which would make it the default one.
     engine = create_engine(database.update_query_dict({"options": "-c search_path=public"}))
