@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provisioner.ami.actions import Expired, ExpireObject
 from provisioner.ami.client import Client
 from provisioner.ami.eviction import Eviction, evict, look, wait_until_swept
-from provisioner.plan import NodeOrder
+from provisioner.plan import NodeOrder, merge_orders
 
 SETTLE_SECONDS = 0.05
 """Between the two passes of expiring; many times what Asterisk takes from reading a row to caching it."""
@@ -36,21 +36,6 @@ class Delivery:
     over: frozenset[str] = frozenset()
 
 
-def coalesce(orders: Iterable[NodeOrder]) -> tuple[NodeOrder, ...]:
-    """One order for each endpoint: all that is to be expired, and the lowest number of contacts to keep."""
-    merged: dict[str, NodeOrder] = {}
-    for order in orders:
-        earlier = merged.get(order.endpoint_id)
-        if earlier is None:
-            merged[order.endpoint_id] = order
-            continue
-        limits = [keep for keep in (earlier.keep_contacts, order.keep_contacts) if keep is not None]
-        merged[order.endpoint_id] = NodeOrder(
-            order.endpoint_id, earlier.expire | order.expire, min(limits, default=None)
-        )
-    return tuple(merged[id] for id in sorted(merged))
-
-
 async def deliver(
     client: Client, orders: Sequence[NodeOrder], contacts: str, sweep_seconds: float
 ) -> Delivery:
@@ -62,7 +47,7 @@ async def deliver(
     PJSIPSetMaintenance is not used to cut phones off: an expired contact is not rung from the moment it is
     written, and the flag has a trap of its own (see SetMaintenance).
     """
-    merged = coalesce(orders)
+    merged = merge_orders(orders)
     keep = {order.endpoint_id: order.keep_contacts for order in merged if order.keep_contacts is not None}
     before = Eviction()
     if contacts == "astdb":

@@ -72,14 +72,14 @@ def _deliver(
 ) -> dict[str, NodeResult]:
     """Carry out what is queued, each node beside the others."""
     fleet = app.fleet(nodes)
-    orders = {name: merge_orders(entry.order for entry in queue) for name, queue in pending.items()}
+    orders = {name: [entry.order for entry in queue] for name, queue in pending.items()}
     results = {result.node: result for result in fleet.deliver(orders)}
     back = frozenset(id for result in results.values() if result.details for id in result.details.over)
     if back and app.settings.asterisk.contacts == "realtime":
         # A phone may have registered with the old rows between the commit and the expiring of the caches.
-        again = {name: [o for o in merged if o.endpoint_id in back] for name, merged in orders.items()}
+        again = {name: [o for o in told if o.endpoint_id in back] for name, told in orders.items()}
         with app.transaction() as tx:
-            tx.expire_contacts([order for merged in again.values() for order in merged])
+            tx.expire_contacts(merge_orders(order for told in again.values() for order in told))
         results |= {result.node: result for result in fleet.deliver(again) if not result.ok}
     return results
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import pytest
 
 from provisioner.ami import Delivery, DeviceState, Fleet
-from provisioner.ami.delivery import coalesce
 from provisioner.plan import NodeOrder
 from tests.unit.ami.fake import Answer, FakeNode, Headers, Step, answer, hangs_up, says, silent
 
@@ -153,20 +152,6 @@ def test_contacts_in_realtime_are_only_looked_at_and_those_over_the_limit_named(
     assert result.details is not None
     assert result.details.over == {"7001"}
     assert set(fake.actions()) == {"SorceryMemoryCacheExpireObject", "Getvar"}
-
-
-def test_orders_for_one_endpoint_become_one() -> None:
-    orders = [
-        NodeOrder("7002", frozenset({"aor"}), 2),
-        NodeOrder("7001", frozenset({"auth"})),
-        NodeOrder("7002", frozenset({"auth"}), 0),
-        NodeOrder("7002", frozenset({"auth"})),
-        NodeOrder("7001", frozenset({"aor"})),
-    ]
-    assert coalesce(orders) == (
-        NodeOrder("7001", frozenset({"auth", "aor"}), None),
-        NodeOrder("7002", frozenset({"auth", "aor"}), 0),
-    )
 
 
 def test_a_node_without_orders_is_not_contacted() -> None:
