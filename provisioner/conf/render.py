@@ -40,7 +40,7 @@ _ALWAYS: Final = (
 )
 _OF_DRIVER: Final[Mapping[str, tuple[str, ...]]] = {
     "pgsql": ("res_pgsql.conf",),
-    "odbc": ("odbc.ini", "res_odbc.conf"),
+    "odbc": ("odbc.ini", "odbcinst.ini", "res_odbc.conf"),
 }
 WITH_SECRETS: Final = frozenset({"manager.conf", "res_pgsql.conf", "res_odbc.conf"})
 KNOWN: Final = frozenset(_ALWAYS).union(*_OF_DRIVER.values())

@@ -164,6 +164,8 @@ def _explain(image: str, exc: Exception) -> str:
         return str(exc)
     if _http_status(exc) == 404:
         return f"there is no image {image}; run make images"
+    if isinstance(exc.__cause__, OSError):
+        return 'no container engine answers; run: eval "$(scripts/engine)"'
     return f"image {image} cannot be started: {exc}"
 
 

@@ -93,7 +93,7 @@ def test_the_realm_of_the_challenge_is_the_one_of_the_digests(lab: Lab) -> None:
 
 def test_the_ami_account_can_do_what_we_need_and_nothing_else(lab: Lab) -> None:
     refused = {"Command": "Command: core show uptime", "Originate": "Channel: Local/1@users\r\nExten: 1"}
-    refused |= {"UpdateConfig": "SrcFilename: pjsip.conf", "QueueAdd": "Queue: q", "Getvar": "Variable: X"}
+    refused |= {"UpdateConfig": "SrcFilename: pjsip.conf", "Setvar": "Variable: X\r\nValue: 1"}
     with ami(lab) as wire:
         for action, fields in refused.items():
             assert "Permission denied" in ask(wire, f"Action: {action}\r\n{fields}")

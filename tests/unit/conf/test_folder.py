@@ -86,9 +86,10 @@ def test_files_of_the_other_driver_go_when_the_driver_changes(
     (tmp_path / "keys.conf").write_text("; not ours, and none of our business\n")
     assert [d.name for d in diff_dir(tmp_path, files) if d.state is FileState.LEFT_OVER] == [
         "odbc.ini",
+        "odbcinst.ini",
         "res_odbc.conf",
     ]
-    assert write(tmp_path, files).removed == ("odbc.ini", "res_odbc.conf")
+    assert write(tmp_path, files).removed == ("odbc.ini", "odbcinst.ini", "res_odbc.conf")
     assert (tmp_path / "keys.conf").exists()
 
 
