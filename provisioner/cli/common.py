@@ -26,7 +26,7 @@ def app_of(ctx: click.Context) -> App:
     from provisioner.settings import actor, load
 
     settings = load(ctx.obj["config"])
-    return App(settings, actor=ctx.obj["actor"] or actor(), command=ctx.command_path)
+    return App(settings, actor=actor(ctx.obj["actor"]), command=ctx.command_path)
 
 
 def print_json(data: Any) -> None:

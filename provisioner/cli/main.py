@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from provisioner import __version__
+from provisioner.cli.common import plain
 from provisioner.cli.conf import conf
 from provisioner.cli.db import db
 from provisioner.cli.doctor import doctor
@@ -38,8 +39,8 @@ class Root(click.Group):
         except ProvisionerError as exc:
             if ctx.params["debug"]:
                 raise
-            for line in str(exc).splitlines():
-                click.echo(f"error: {line}", err=True)
+            for line in str(exc).split("\n"):
+                click.echo(f"error: {plain(line)}", err=True)
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
         except BrokenPipeError:

@@ -19,6 +19,14 @@ from provisioner.cli.common import (
 if TYPE_CHECKING:
     from provisioner.secret import Secret
 
+# A text here: the rules of records judge it, like every other field.
+lines_option = click.option(
+    "--lines",
+    metavar="COUNT",
+    default="1",
+    show_default=True,
+    help="Incoming calls at once, and phones: 1 to 99.",
+)
 secret_stdin_option = click.option(
     "--secret-stdin",
     is_flag=True,
@@ -40,9 +48,7 @@ def user() -> None:
 @click.option("--name", required=True, help="Full name; shown to those the user calls.")
 @click.option("--email", help="E-mail address.")
 @click.option("--extension", "number", metavar="NUMBER", help="2 to 15 digits; else the next free one.")
-@click.option(
-    "--lines", type=int, default=1, show_default=True, help="Incoming calls at once, and phones: 1 to 99."
-)
+@lines_option
 @click.option("--inactive", is_flag=True, help="Create the user disabled.")
 @secret_stdin_option
 @json_option
@@ -53,7 +59,7 @@ def add(
     name: str,
     email: str | None,
     number: str | None,
-    lines: int,
+    lines: str,
     inactive: bool,
     secret_stdin: bool,
     as_json: bool,
@@ -135,7 +141,9 @@ def list_(ctx: click.Context, deleted: bool, as_json: bool) -> None:
 @click.argument("login")
 @click.option("--name", help="New full name.")
 @click.option("--email", help='New e-mail address; "" removes it.')
-@click.option("--lines", type=int, help="New number of lines; phones over it are cut off, the newest stay.")
+@click.option(
+    "--lines", metavar="COUNT", help="New number of lines; phones over it are cut off, the newest stay."
+)
 @extension_option
 @json_option
 @click.pass_context
@@ -144,7 +152,7 @@ def set_(
     login: str,
     name: str | None,
     email: str | None,
-    lines: int | None,
+    lines: str | None,
     extension: str | None,
     as_json: bool,
 ) -> None:
@@ -258,9 +266,7 @@ def extension() -> None:
 @click.option(
     "--alias", metavar="LABEL", help="An alias of an extension instead, such as support: 7001-support."
 )
-@click.option(
-    "--lines", type=int, default=1, show_default=True, help="Incoming calls at once, and phones: 1 to 99."
-)
+@lines_option
 @secret_stdin_option
 @json_option
 @click.pass_context
@@ -269,7 +275,7 @@ def extension_add(
     login: str,
     number: str | None,
     alias: str | None,
-    lines: int,
+    lines: str,
     secret_stdin: bool,
     as_json: bool,
 ) -> None:

@@ -142,7 +142,7 @@ def _between(parts: Sequence[ExtensionSpec | None]) -> Iterator[Problem]:
                 f"{part.number} is no number of this user; expected one of its own ({known})",
             )
         number = part.number or (primary if part.kind is Kind.ALIAS else None)
-        if number is None and part.kind is not Kind.ALIAS:
+        if (part.label is None) if part.kind is Kind.ALIAS else (number is None):
             continue
         id = endpoint_id(number or "", part.label)
         first = seen.setdefault(id, index)

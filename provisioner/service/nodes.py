@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from provisioner.errors import InvalidRecord, Problem
 from provisioner.records import Extension, User
+from provisioner.records.text import show
 from provisioner.service.app import App
 from provisioner.service.tell import tell
 
 if TYPE_CHECKING:
     from provisioner.ami import Contact, NodeStatus, ReloadResult
+
+
+# Foreign ones too: whatever a SIP user part and a dial string carry unescaped.
+_ENDPOINT_ID: Final = re.compile(r"[A-Za-z0-9_.@+~-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Status:
 def status(app: App, endpoints: Sequence[str] = (), node: str | None = None) -> Status:
     """Who is registered on every node (or one): all extensions, or those named."""
     asked = app.nodes(node)
+    check_endpoint_ids(endpoints)
     with app.transaction() as tx:
         users = tx.list_users()
     pending = {one.name: len(app.store.pending(one.name)) for one in asked}
@@ -58,6 +66,16 @@ def status(app: App, endpoints: Sequence[str] = (), node: str | None = None) -> 
         tuple(line for one in held if one.ok for line in _lines(one, ids, owners)),
         tuple(NodeSummary(one.node, pending[one.node], one.error) for one in held),
     )
+
+
+def check_endpoint_ids(ids: Iterable[str]) -> None:
+    """Raise InvalidRecord for every id that no endpoint can have: not ours, nor one of somebody else's."""
+    wrong = [id for id in ids if not _ENDPOINT_ID.fullmatch(id)]
+    if wrong:
+        expected = "expected one such as 7001 or 7001-support, several with spaces between them"
+        raise InvalidRecord(
+            [Problem("endpoint", f"{show(id)} is no endpoint id; {expected}") for id in wrong]
+        )
 
 
 def _lines(
@@ -108,10 +126,12 @@ def status_data(found: Status) -> dict[str, Any]:
 def reload(app: App, endpoints: Sequence[str] | None, node: str | None = None) -> tuple[ReloadResult, ...]:
     """Tell nodes what is queued, then have them read these endpoints again (None: all, (): none).
 
-    A result for each node says what was done and why, or what went wrong.
+    A result for each node says what was done and why, or what went wrong. Raises InvalidRecord for an id
+    that no endpoint can have.
     """
     from provisioner.ami import ReloadResult
 
+    check_endpoint_ids(endpoints or ())
     told = tell(app, node=node)
     done = []
     for one, after in zip(told, _reloaded(app, endpoints, node), strict=True):

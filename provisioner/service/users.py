@@ -24,6 +24,7 @@ from provisioner.records import (
     generate_secret,
     validate_user,
 )
+from provisioner.records.text import show as quoted
 from provisioner.secret import Secret
 from provisioner.service.app import App
 from provisioner.service.tell import Told, tell
@@ -77,7 +78,7 @@ def set_fields(
     *,
     name: str | None = None,
     email: str | None = None,
-    lines: int | None = None,
+    lines: int | str | None = None,
     extension: str | None = None,
 ) -> Outcome:
     """Change name, e-mail ("" removes it) or the lines of one extension (the primary by default)."""
@@ -127,7 +128,7 @@ def rotate_secret(app: App, login: str, extension: str | None, secret: Secret | 
 
 
 def add_extension(
-    app: App, login: str, *, number: str | None, label: str | None, lines: int, secret: Secret | None
+    app: App, login: str, *, number: str | None, label: str | None, lines: int | str, secret: Secret | None
 ) -> Outcome:
     """Give a user one more number, or with a label an alias on one of the numbers there are.
 
@@ -256,7 +257,7 @@ def _find(user: User, extension: str | None) -> Extension:
         if part.endpoint_id == extension:
             return part
     known = ", ".join(user.endpoint_ids)
-    raise NotFound(f"user {user.login} has no extension {extension!r}; there are: {known}")
+    raise NotFound(f"user {user.login} has no extension {quoted(extension)}; there are: {known}")
 
 
 def _with(user: User, old: Extension, new: Extension) -> User:

@@ -30,6 +30,7 @@ from provisioner.settings.model import (
 
 PREFIX = "PROVISIONER_"
 NOT_SETTINGS = frozenset({"PROVISIONER_HOME", "PROVISIONER_CONFIG", "PROVISIONER_ACTOR"})
+LONGEST_ACTOR = 200
 SECTIONS: dict[str, type[BaseModel]] = {
     "database": DatabaseSettings,
     "numbers": NumberSettings,
@@ -58,11 +59,19 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
     return settings
 
 
-def actor(environ: Mapping[str, str] | None = None) -> str:
-    """Who is changing things: ``PROVISIONER_ACTOR``, else the operating system's user."""
+def actor(named: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """Who is changing things: the one named, else ``PROVISIONER_ACTOR``, else the operating system's user.
+
+    Raises SettingsError for a name that is long or would not print as one line: the audit has to show it.
+    """
     env = os.environ if environ is None else environ
-    if named := env.get("PROVISIONER_ACTOR"):
-        return named
+    for source, name in (("--actor", named), ("PROVISIONER_ACTOR", env.get("PROVISIONER_ACTOR"))):
+        if name and not (name.isprintable() and len(name) <= LONGEST_ACTOR):
+            raise SettingsError(
+                f"{source}: expected 1 to {LONGEST_ACTOR} printable characters, not {name[:40]!a}"
+            )
+        if name:
+            return name
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -78,6 +87,9 @@ def _home(env: Mapping[str, str]) -> Path:
 def _find(config: Path | None, env: Mapping[str, str], home: Path) -> Path | None:
     named = config or (Path(env["PROVISIONER_CONFIG"]) if env.get("PROVISIONER_CONFIG") else None)
     if named:
+        # Each line of an error is a problem of its own, and errors name this file.
+        if not named.name.isprintable() or "\n" in str(named):
+            raise SettingsError(f"no settings file can be called {named.name[:40]!a}")
         return named.expanduser().absolute()
     for path in (
         Path("provisioner.toml"),

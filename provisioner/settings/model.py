@@ -20,6 +20,9 @@ from pydantic import (
 from provisioner.errors import SettingsError
 from provisioner.secret import Secret
 
+_SHOWN = 40
+"""Most characters of a wrong name that an error repeats."""
+
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -214,7 +217,8 @@ class Settings(_Model):
             if node.name == name:
                 return node
         known = ", ".join(node.name for node in self.nodes) or "none"
-        raise SettingsError(f"there is no node {name!r} in {self.source or 'the settings'}; known: {known}")
+        asked = f"{name!r}" if len(name) <= _SHOWN else f"{name[:_SHOWN] + '...'!r}"
+        raise SettingsError(f"there is no node {asked} in {self.source or 'the settings'}; known: {known}")
 
 
 def read_secret_file(path: Path, key: str) -> Secret:

@@ -62,8 +62,7 @@ class Transaction:
 
     def stored_user(self, login: str) -> StoredUser:
         """The user of this login with its times, or the one deleted last. Raises NotFound."""
-        found = users.load(self._connection, users.by_login([login]), users.live())
-        return found[0] if found else users.get(self._connection, login, deleted=True, lock=False)
+        return users.get_any(self._connection, login)
 
     def users_of(self, endpoint_ids: Iterable[str]) -> dict[str, User]:
         """Endpoint id to the user who has it now; ids that nobody has are left out."""

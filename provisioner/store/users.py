@@ -74,20 +74,34 @@ def live() -> ColumnElement[bool]:
 
 def get(connection: Connection, login: str, *, deleted: bool, lock: bool) -> StoredUser:
     """The user of this login, or the one of this login deleted last. Raises NotFound."""
-    if not deleted:
-        found = load(connection, by_login([login]), live(), lock=lock)
-        if not found:
-            raise NotFound(f"There is no user {show(login)}.")
-        return found[0]
+    found = newest_deleted(connection, login, lock=lock) if deleted else current(connection, login, lock=lock)
+    if found is None:
+        raise NotFound(f"There is no {'deleted ' if deleted else ''}user {show(login)}.")
+    return found
+
+
+def get_any(connection: Connection, login: str) -> StoredUser:
+    """The user of this login, or where there is none the one of this login deleted last. Raises NotFound."""
+    found = current(connection, login) or newest_deleted(connection, login)
+    if found is None:
+        raise NotFound(f"There is no user {show(login)}.")
+    return found
+
+
+def current(connection: Connection, login: str, *, lock: bool = False) -> StoredUser | None:
+    """The user of this login, not a deleted one."""
+    return next(iter(load(connection, by_login([login]), live(), lock=lock)), None)
+
+
+def newest_deleted(connection: Connection, login: str, *, lock: bool = False) -> StoredUser | None:
+    """Of the deleted users of this login the one deleted last."""
     newest = connection.scalar(
         select(users.c.id)
         .where(by_login([login]), users.c.deleted_at.is_not(None))
         .order_by(users.c.deleted_at.desc(), users.c.id.desc())
         .limit(1)
     )
-    if newest is None:
-        raise NotFound(f"There is no deleted user {show(login)}.")
-    return load(connection, users.c.id == newest, lock=lock)[0]
+    return None if newest is None else load(connection, users.c.id == newest, lock=lock)[0]
 
 
 def create(connection: Connection, records: Sequence[User]) -> None:
