@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from itertools import islice
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, text
 
@@ -16,7 +17,7 @@ from provisioner.store.names import Tables
 _LOCK: Final = "SELECT pg_advisory_xact_lock(1886547830, 1)"
 # How many numbers of a range are looked at in one query, at first and at most.
 _FIRST_WINDOW: Final = 1_000
-_LAST_WINDOW: Final = 100_000
+_LAST_WINDOW: Final = 50_000
 
 
 class Use(StrEnum):
@@ -98,16 +99,9 @@ def allocate(
     Raises Conflict, saying what there is instead, when fewer are free.
     """
     found: list[str] = []
-    for first, last, digits in _windows(ranges, count):
-        asked: dict[str, Any] = {
-            "first": first,
-            "last": last,
-            "digits": digits,
-            "given": list(given),
-            "rest": rest_days,
-            "count": count - len(found),
-        }
-        found += connection.execute(text(_FREE.format(**tables.quoted)), asked).scalars()
+    for window in _windows(ranges, count):
+        busy = given | _busy(connection, tables, window, rest_days)
+        found += islice((number for number in window if number not in busy), count - len(found))
         if len(found) == count:
             return tuple(found)
     where = ", ".join(f"{one.first}-{one.last}" for one in ranges)
@@ -119,13 +113,19 @@ def allocate(
     )
 
 
-def _windows(ranges: Sequence[Range], count: int) -> Iterator[tuple[int, int, int]]:
+def _busy(connection: Connection, tables: Tables, numbers: Sequence[str], rest_days: int) -> Set[str]:
+    asked = {"numbers": list(numbers), "rest": rest_days}
+    return frozenset(connection.execute(text(_BUSY.format(**tables.quoted)), asked).scalars())
+
+
+def _windows(ranges: Sequence[Range], count: int) -> Iterator[Sequence[str]]:
+    """The numbers of all ranges, some at a time, and ever more of them."""
     size = max(_FIRST_WINDOW, count)
     for one in ranges:
         start, last = int(one.first), int(one.last)
         while start <= last:
             end = min(start + size - 1, last)
-            yield start, end, len(one.first)
+            yield [str(number).zfill(len(one.first)) for number in range(start, end + 1)]
             start, size = end + 1, min(size * 4, max(_LAST_WINDOW, count))
 
 
@@ -148,18 +148,11 @@ _HOLDERS: Final = """
     ORDER BY e.number, e.deleted_at DESC NULLS FIRST, e.id DESC
 """
 
-_FREE: Final = """
-    WITH numbers AS (
-        SELECT value, lpad(value::text, greatest(:digits, length(value::text)), '0') AS number
-        FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS value
-    )
-    SELECT number FROM numbers
-    WHERE number <> ALL (CAST(:given AS text[]))
-    AND NOT EXISTS (
-        SELECT FROM provisioner.extensions e WHERE e.number = numbers.number
-        AND (e.deleted_at IS NULL OR e.deleted_at > now() - make_interval(days => :rest)))
-    AND NOT EXISTS (SELECT FROM {ps_endpoints} p WHERE p.id = number)
-    AND NOT EXISTS (SELECT FROM {ps_auths} p WHERE p.id = number)
-    AND NOT EXISTS (SELECT FROM {ps_aors} p WHERE p.id = number)
-    ORDER BY value LIMIT :count
+# Four look-ups in indexes: as one join with a series of numbers this takes a second at 10,000 users.
+_BUSY: Final = """
+    SELECT number FROM provisioner.extensions WHERE number = ANY (CAST(:numbers AS text[]))
+    AND (deleted_at IS NULL OR deleted_at > now() - make_interval(days => :rest))
+    UNION ALL SELECT id FROM {ps_endpoints} WHERE id = ANY (CAST(:numbers AS text[]))
+    UNION ALL SELECT id FROM {ps_auths} WHERE id = ANY (CAST(:numbers AS text[]))
+    UNION ALL SELECT id FROM {ps_aors} WHERE id = ANY (CAST(:numbers AS text[]))
 """
