@@ -104,10 +104,12 @@ class Lab:
         self.home.mkdir(parents=True, exist_ok=True)
         if self.config.exists():
             return
-        rtp = free_port(_RTP_PORTS)
+        # One block for all of them, so that none falls among the RTP ports.
+        first = free_port(_RTP_PORTS + 10)
+        rtp = {"rtp_first": first + 10, "rtp_last": first + 9 + _RTP_PORTS}
         own: dict[str, dict[str, Any]] = {
-            "asterisk": {"sip_port": free_port(), "rtp_first": rtp, "rtp_last": rtp + _RTP_PORTS - 1},
-            f"nodes.{NODE}": {"port": free_port(), "secret_file": "ami.secret"},
+            "asterisk": {"sip_port": first, "tls_port": first + 2, **rtp},
+            f"nodes.{NODE}": {"port": first + 4, "secret_file": "ami.secret"},
         }
         for section, values in self._sections.items():
             own.setdefault(section, {}).update(values or {})
