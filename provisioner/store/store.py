@@ -11,7 +11,7 @@ from typing import Self
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from provisioner.errors import StoreUnavailable
+from provisioner.errors import CommitUnknown
 from provisioner.realtime import ColumnSet
 from provisioner.secret import Secret
 from provisioner.store import outbox, roles, rows
@@ -140,7 +140,7 @@ class Store:
         except DBAPIError as exc:
             if not exc.connection_invalidated:
                 raise
-            raise StoreUnavailable(
+            raise CommitUnknown(
                 f"{self._where} was lost during the commit: whether the change was written is unknown; "
-                "look before you try again."
+                "look with `provisioner user show LOGIN` before you try again."
             ) from exc

@@ -81,7 +81,7 @@ def translate(error: BaseException | None, where: str) -> StoreError:
                 f"{where} does not allow this: {said}. Use a role with more rights in database.url."
             )
         case "53300" | "57P01" | "57P02" | "57P03" | "57P05":
-            return StoreUnavailable(f"{where} ended the connection: {said}. Nothing was written; try again.")
+            return StoreUnavailable(f"{where} ended the connection: {said}. Try again.")
     if state[:2] in {"22", "23"}:
         # The text of these holds the value itself.
         name = type(error).__name__

@@ -282,9 +282,27 @@ def test_two_homes_have_two_servers(tmp_path: Path) -> None:
         two.stop()
 
 
-def test_no_programs_at_all_is_one_sentence_that_names_the_extra(tmp_path: Path) -> None:
+def test_missing_programs_are_one_sentence_that_names_the_extra(tmp_path: Path) -> None:
+    with pytest.raises(
+        EmbeddedError, match=r"No PostgreSQL programs.*provisioner\[embedded\].*database\.url"
+    ):
+        find_programs(system=tmp_path, wheel="no_such_wheel")
     with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 9.*provisioner\[embedded\]"):
         find_programs(major=9, system=tmp_path)
+
+
+def test_the_newest_programs_of_the_system_are_taken_where_there_is_no_wheel(tmp_path: Path) -> None:
+    for major in ("9", "15", "17", "broken"):
+        programs = tmp_path / major / "bin"
+        programs.mkdir(parents=True)
+        for name in ("initdb", "postgres"):
+            (programs / name).write_text(
+                f"#!/bin/sh\necho 'postgres (PostgreSQL) {major}.1 (Debian {major}.1-0)'\n"
+            )
+            (programs / name).chmod(0o755)
+    found = find_programs(system=tmp_path, wheel="no_such_wheel")
+    assert (found.major, found["initdb"]) == (17, str(tmp_path / "17" / "bin" / "initdb"))
+    assert find_programs(major=15, system=tmp_path, wheel="no_such_wheel").major == 15
 
 
 def test_a_server_that_cannot_start_is_told_with_the_end_of_its_log(home: Path) -> None:

@@ -162,3 +162,19 @@ def test_roles_that_cannot_be_restricted_are_refused(store: Store, sql: Sql, rol
     with pytest.raises(Conflict, match=r"owns ps_aors.*database\.asterisk_role"):
         store.grant_asterisk(role, PASSWORD)
     sql.execute("ALTER TABLE ps_aors OWNER TO provisioner")
+
+
+def test_an_owner_of_the_database_who_is_no_superuser_can_do_all_this(
+    empty_database: URL, server: URL, role: str
+) -> None:
+    owner = empty_database.set(username="owner1", password="x-y-z")
+    with psycopg.connect(address(server), autocommit=True) as connection:
+        connection.execute("CREATE ROLE owner1 LOGIN CREATEROLE PASSWORD 'x-y-z'")
+        connection.execute(f"ALTER DATABASE {empty_database.database} OWNER TO owner1".encode())
+    with Store(owner) as store:
+        store.upgrade()
+        store.grant_asterisk(role, PASSWORD)
+        store.grant_asterisk(role, Secret("another"))
+        assert store.check(role) == ()
+    with login(owner, role, Secret("another")) as connection:
+        assert connection.execute("SELECT count(*) FROM ps_contacts").fetchone() == (0,)
