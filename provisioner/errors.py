@@ -8,6 +8,7 @@
     ├── UnsupportedValue         a value that Asterisk or a column of its tables cannot hold
     ├── StoreError
     │   ├── StoreUnavailable     no PostgreSQL answers, or it went away
+    │   │   └── CommitUnknown    ... during the commit: written or not, nobody knows
     │   ├── SchemaOutdated       tables or columns are missing
     │   ├── Conflict             a login or number is taken, or still rests
     │   ├── NotFound             no such user or extension
@@ -76,6 +77,10 @@ class StoreError(ProvisionerError):
 
 class StoreUnavailable(StoreError):
     """PostgreSQL does not answer, refused the login, or went away; nothing was written unless said."""
+
+
+class CommitUnknown(StoreUnavailable):
+    """PostgreSQL went away during the commit: all of the change was written, or nothing of it."""
 
 
 class SchemaOutdated(StoreError):
