@@ -71,7 +71,9 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
 
     def send(self, data: Exchange, as_list: bool | None = None) -> asyncio.Future[Reply]:
         """Write one action. Raises Broken on a connection that is gone."""
-        if self.closed:
+        # A transport that lost its connection says so to us in the loop's next round; what is written to it
+        # meanwhile makes asyncio complain on standard error.
+        if self.closed or self.transport.is_closing():
             raise Broken(self._why)
         self.responses[data.id] = data
         self.transport.write(str(data).encode())
@@ -104,7 +106,7 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.closed and exc is not None:
-            self._why = str(exc) or type(exc).__name__
+            self._why = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
         self.close()
 
     def close(self) -> None:
@@ -114,6 +116,8 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
         for exchange in waiting.values():
             if not exchange.future.done():
                 exchange.future.set_exception(Broken(self._why))
+                # Of many that wait only the first is heard; asyncio would print the others.
+                exchange.future.exception()
         self.transport.abort()
 
 
