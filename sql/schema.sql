@@ -131,6 +131,7 @@ CREATE TABLE provisioner.extensions (
     sha256 text NOT NULL,
     realm text NOT NULL,
     secret_plain text,
+    secret_length smallint,
     deleted_at timestamp with time zone,
     CONSTRAINT extensions_endpoint_id_form CHECK ((endpoint_id ~ '^[a-z0-9-]{1,100}$'::text)),
     CONSTRAINT extensions_kind_form CHECK ((kind = ANY (ARRAY['primary'::text, 'additional'::text, 'alias'::text]))),
@@ -141,6 +142,7 @@ CREATE TABLE provisioner.extensions (
     CONSTRAINT extensions_number_form CHECK ((number ~ '^[0-9]{2,15}$'::text)),
     CONSTRAINT extensions_position_form CHECK (("position" >= 0)),
     CONSTRAINT extensions_realm_form CHECK ((realm <> ''::text)),
+    CONSTRAINT extensions_secret_length_form CHECK ((secret_length > 0)),
     CONSTRAINT extensions_sha256_form CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
 
@@ -151,6 +153,8 @@ COMMENT ON COLUMN provisioner.extensions.md5 IS 'MD5 of user:realm:secret, in he
 COMMENT ON COLUMN provisioner.extensions.sha256 IS 'SHA-256 of user:realm:secret, in hex.';
 
 COMMENT ON COLUMN provisioner.extensions.secret_plain IS 'Only where sip_secret_storage is plain.';
+
+COMMENT ON COLUMN provisioner.extensions.secret_length IS 'Of a chosen one; NULL: generated.';
 
 ALTER TABLE provisioner.extensions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME provisioner.extensions_id_seq

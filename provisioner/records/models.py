@@ -33,6 +33,8 @@ class Credentials:
     realm: str
     plain: Secret | None = None
     """The secret itself, only where ``sip_secret_storage = "plain"``."""
+    chosen_length: int | None = None
+    """Characters of a chosen secret, which limit the lines; None for a generated one, which is random."""
 
 
 @dataclass(frozen=True, slots=True)

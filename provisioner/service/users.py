@@ -22,6 +22,7 @@ from provisioner.records import (
     digest,
     endpoint_id,
     generate_secret,
+    required_length,
     validate_user,
 )
 from provisioner.records.text import show as quoted
@@ -52,7 +53,7 @@ class Outcome:
 
 def add(app: App, spec: UserSpec) -> Outcome:
     """Create a user; raises InvalidRecord or Conflict, and then nothing is written."""
-    with app.transaction() as tx:
+    with app.change() as tx:
         numbers = _numbers(app, tx, spec)
         made = [_extension(app, number, part) for number, part in zip(numbers, spec.extensions, strict=True)]
         user = User(spec.login, spec.name, spec.email, spec.active, tuple(extension for extension, _ in made))
@@ -63,7 +64,7 @@ def add(app: App, spec: UserSpec) -> Outcome:
 
 def change(app: App, login: str, edit: Callable[[User], User]) -> Outcome:
     """Change a user's record by a function of it; raises NotFound or what ``edit`` raises."""
-    with app.transaction() as tx:
+    with app.change() as tx:
         before = tx.get_user(login)
         after = edit(before)
         if after != before:
@@ -95,6 +96,9 @@ def set_fields(
             email=user.email if email is None else email or None,
         )
         checked = _checked(renamed, wanted)
+        new_lines = checked.extensions[user.extensions.index(target)].lines
+        if new_lines > target.lines:
+            _check_length(target, new_lines, user.login)
         parts = zip(user.extensions, checked.extensions, strict=True)
         return replace(
             user,
@@ -135,7 +139,7 @@ def add_extension(
     Raises NotFound, InvalidRecord or Conflict.
     """
     kind = Kind.ADDITIONAL if label is None else Kind.ALIAS
-    with app.transaction() as tx:
+    with app.change() as tx:
         before = tx.get_user(login)
         if kind is Kind.ALIAS and number is None:
             number = before.primary.number
@@ -174,7 +178,7 @@ def delete_extension(app: App, login: str, extension: str) -> Outcome:
 
 def delete(app: App, login: str) -> Outcome:
     """Delete a user: rows gone, phones cut off, numbers at rest; can be restored."""
-    with app.transaction() as tx:
+    with app.change() as tx:
         before = tx.get_user(login)
         tx.mark_deleted(before.login)
         plan = app.write(tx, (before,), ())
@@ -183,7 +187,7 @@ def delete(app: App, login: str) -> Outcome:
 
 def restore(app: App, login: str) -> Outcome:
     """Bring the user of that login who was deleted last back; raises NotFound or Conflict."""
-    with app.transaction() as tx:
+    with app.change() as tx:
         user = tx.restore_user(login, app.settings.numbers.rest_days)
         plan = app.write(tx, (), (user,))
     return Outcome(user, (), plan, tell(app, user.endpoint_ids))
@@ -247,7 +251,18 @@ def _credentials(app: App, id: str, secret: Secret | None) -> tuple[Credentials,
     options = app.settings.asterisk
     kept = secret or generate_secret()
     credentials = digest(kept, id, options.realm, keep_plain=options.sip_secret_storage == "plain")
+    if secret is not None:
+        credentials = replace(credentials, chosen_length=len(secret.reveal()))
     return credentials, IssuedSecret(id, kept, generated=secret is None)
+
+
+def _check_length(part: Extension, lines: int, login: str) -> None:
+    """Raise InvalidRecord where the extension's chosen secret is too short for so many lines."""
+    length, needed = part.credentials.chosen_length, required_length(lines)
+    if length is not None and length < needed:
+        what = f"the chosen secret of {part.endpoint_id} has {length} characters, {lines} lines need {needed}"
+        mend = f"provisioner user secret {login} --extension {part.endpoint_id}"
+        raise InvalidRecord([Problem("lines", f"{what}; first give it a new one with `{mend}`")])
 
 
 def _find(user: User, extension: str | None) -> Extension:

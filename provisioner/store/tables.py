@@ -52,6 +52,7 @@ extensions = Table(
     Column("sha256", Text, nullable=False),
     Column("realm", Text, nullable=False),
     Column("secret_plain", Text),
+    Column("secret_length", SmallInteger),
     Column("deleted_at", DateTime(timezone=True)),
 )
 

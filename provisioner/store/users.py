@@ -16,10 +16,8 @@ from provisioner.records.text import show
 from provisioner.secret import Secret
 from provisioner.store.tables import extensions, users
 
-_EXTENSION: Final = tuple(
-    extensions.c[name]
-    for name in ("kind", "number", "label", "lines", "md5", "sha256", "realm", "secret_plain")
-)
+_KEPT: Final = ("md5", "sha256", "realm", "secret_plain", "secret_length")
+_EXTENSION: Final = tuple(extensions.c[name] for name in ("kind", "number", "label", "lines", *_KEPT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +208,7 @@ def _extension_values(user_id: int, position: int, extension: Extension) -> dict
         "sha256": credentials.sha256,
         "realm": credentials.realm,
         "secret_plain": credentials.plain.reveal() if credentials.plain else None,
+        "secret_length": credentials.chosen_length,
     }
 
 
@@ -244,5 +243,6 @@ def _extension(row: Row[Any]) -> Extension:
             sha256=row.sha256,
             realm=row.realm,
             plain=None if plain is None else Secret(plain),
+            chosen_length=row.secret_length,
         ),
     )

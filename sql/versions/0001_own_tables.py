@@ -41,6 +41,7 @@ STATEMENTS = (
         sha256 text NOT NULL,
         realm text NOT NULL,
         secret_plain text,
+        secret_length smallint,
         deleted_at timestamptz,
         CONSTRAINT extensions_position_form CHECK (position >= 0),
         CONSTRAINT extensions_kind_form CHECK (kind IN ('primary', 'additional', 'alias')),
@@ -51,7 +52,8 @@ STATEMENTS = (
         CONSTRAINT extensions_lines_form CHECK (lines BETWEEN 1 AND 99),
         CONSTRAINT extensions_md5_form CHECK (md5 ~ '^[0-9a-f]{32}$'),
         CONSTRAINT extensions_sha256_form CHECK (sha256 ~ '^[0-9a-f]{64}$'),
-        CONSTRAINT extensions_realm_form CHECK (realm <> '')
+        CONSTRAINT extensions_realm_form CHECK (realm <> ''),
+        CONSTRAINT extensions_secret_length_form CHECK (secret_length > 0)
     )
     """,
     "CREATE UNIQUE INDEX extensions_endpoint_taken ON provisioner.extensions (endpoint_id) "
@@ -114,6 +116,7 @@ STATEMENTS = (
     "COMMENT ON COLUMN provisioner.extensions.md5 IS 'MD5 of user:realm:secret, in hex.'",
     "COMMENT ON COLUMN provisioner.extensions.sha256 IS 'SHA-256 of user:realm:secret, in hex.'",
     "COMMENT ON COLUMN provisioner.extensions.secret_plain IS 'Only where sip_secret_storage is plain.'",
+    "COMMENT ON COLUMN provisioner.extensions.secret_length IS 'Of a chosen one; NULL: generated.'",
     "COMMENT ON TABLE provisioner.audit IS 'Who changed what; never a secret. Only ever added to.'",
     "COMMENT ON TABLE provisioner.outbox IS 'What each node is still to be told; gone once it was.'",
     "COMMENT ON TABLE provisioner.made_tables IS 'Those tables of Asterisk that provisioner made.'",

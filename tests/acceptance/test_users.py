@@ -130,11 +130,15 @@ def test_a_phone_that_stays_under_a_lowered_limit_goes_on_registering(
     lab: Lab, add_user: AddUser, phone: MakePhone
 ) -> None:
     user = add_user(lines=2)
-    phone(user, expires=5)
-    stays = phone(user, expires=8)
+    first = phone(user, expires=8)
+    (its_contact,) = contacts(lab, user.number)
+    second = phone(user, expires=8)
     in_reach(lab, user.number, 2)
     lab.must("user", "set", user.login, "--lines", "1")
+    (kept,) = contacts(lab, user.number)
+    stays, goes = (first, second) if kept == its_contact else (second, first)
     assert stays.next_status(10) == 200
+    assert goes.next_status(10) == 403
     assert stays.next_status(10) == 200
 
 
