@@ -21,12 +21,14 @@ extension_option = click.option(
 
 
 def app_of(ctx: click.Context) -> App:
-    """The service with the settings of this command."""
+    """The service with the settings of this command; its connections end with the command."""
     from provisioner.service import App
     from provisioner.settings import actor, load
 
     settings = load(ctx.obj["config"])
-    return App(settings, actor=actor(ctx.obj["actor"]), command=ctx.command_path)
+    app = App(settings, actor=actor(ctx.obj["actor"]), command=ctx.command_path)
+    ctx.call_on_close(app.close)
+    return app
 
 
 def print_json(data: Any) -> None:

@@ -49,6 +49,11 @@ class App:
             password = read_secret_file(database.password_file, "database.password_file")
         return Store(database.url, database.asterisk_schema, password)
 
+    def close(self) -> None:
+        """Close the connections to the database, where there are any."""
+        if "store" in self.__dict__:
+            self.store.close()
+
     @cached_property
     def embedded(self) -> Embedded:
         """The embedded server under ``home``; not started by looking at it."""
