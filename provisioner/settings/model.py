@@ -62,7 +62,7 @@ class DatabaseSettings(_Model):
     """Where PostgreSQL is; with no ``url`` the embedded server under ``home`` is used.
 
     ``asterisk_host`` and ``asterisk_port`` say how a node reaches the database where that differs from
-    how we do.
+    how we do. ``statement_timeout`` is how many seconds the server may take for one statement.
     """
 
     url: Secret | None = None
@@ -73,6 +73,7 @@ class DatabaseSettings(_Model):
     asterisk_schema: Word = "public"
     asterisk_host: Host | None = None
     asterisk_port: Port | None = None
+    statement_timeout: float = Field(default=60.0, ge=0.1, le=3600)
 
 
 class NumberRange(_Model):

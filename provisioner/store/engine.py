@@ -11,11 +11,14 @@ from sqlalchemy.exc import ArgumentError
 
 from provisioner.errors import StoreUnavailable
 from provisioner.secret import Secret
+from provisioner.store.patience import PatientConnection
 
 CONNECT_TIMEOUT: Final = 5
 """Seconds until a server that does not answer is given up."""
 
-_STATEMENT_TIMEOUT: Final = "60s"
+STATEMENT_TIMEOUT: Final = 60.0
+"""Seconds that the server may work on one statement."""
+
 _LOCK_TIMEOUT: Final = "20s"
 _IDLE_TIMEOUT: Final = "120s"
 # A server that starts or recovers says so (57P03) and is asked again for so many seconds.
@@ -48,10 +51,10 @@ def place(url: URL) -> str:
     return f"PostgreSQL at {url.host or 'localhost'}:{url.port or 5432}/{url.database or url.username}"
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
     """A pool of a few connections; nothing connects yet."""
     limits = {
-        "statement_timeout": _STATEMENT_TIMEOUT,
+        "statement_timeout": f"{statement_timeout * 1000:.0f}ms",
         "lock_timeout": _LOCK_TIMEOUT,
         "idle_in_transaction_session_timeout": _IDLE_TIMEOUT,
     }
@@ -76,17 +79,25 @@ def make_engine(url: URL) -> Engine:
             "tcp_user_timeout": 30_000,
         },
     )
-    event.listen(engine, "do_connect", _connect_when_up)
+    # The server gets the time to say itself that a statement took too long.
+    patience = statement_timeout * 1.1 + 1
+
+    def connect(
+        dialect: Dialect, record: object, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> DBAPIConnection:
+        connection = _connect_when_up(arguments, options)
+        connection.patience = patience
+        return connection  # type: ignore[return-value]  # psycopg's is one, but not to mypy
+
+    event.listen(engine, "do_connect", connect)
     return engine
 
 
-def _connect_when_up(
-    dialect: Dialect, _record: object, arguments: tuple[Any, ...], options: dict[str, Any]
-) -> DBAPIConnection:
+def _connect_when_up(arguments: tuple[Any, ...], options: dict[str, Any]) -> PatientConnection:
     deadline = time.monotonic() + _RECOVERY
     while True:
         try:
-            return dialect.connect(*arguments, **options)
+            return PatientConnection.connect(*arguments, **options)
         except Exception as exc:
             # A refused connection has its SQLSTATE in the text of the server alone (psycopg 3.2 and before).
             starting = getattr(exc, "sqlstate", None) == _CANNOT_CONNECT_NOW or _says_starting(str(exc))

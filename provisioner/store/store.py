@@ -15,7 +15,7 @@ from provisioner.errors import CommitUnknown
 from provisioner.realtime import ColumnSet
 from provisioner.secret import Secret
 from provisioner.store import outbox, roles, rows
-from provisioner.store.engine import make_engine, parse_url, place
+from provisioner.store.engine import STATEMENT_TIMEOUT, make_engine, parse_url, place
 from provisioner.store.findings import Finding
 from provisioner.store.names import Tables
 from provisioner.store.outbox import Pending
@@ -40,13 +40,17 @@ class Store:
     """
 
     def __init__(
-        self, url: str | URL | Secret, asterisk_schema: str = "public", password: Secret | None = None
+        self,
+        url: str | URL | Secret,
+        asterisk_schema: str = "public",
+        password: Secret | None = None,
+        statement_timeout: float = STATEMENT_TIMEOUT,
     ) -> None:
-        """``password`` is taken where the URL has none."""
+        """``password`` is taken where the URL has none; ``statement_timeout`` is in seconds."""
         self._url = parse_url(url, password)
         self._names = Tables(asterisk_schema)
         self._where = place(self._url)
-        self._engine = make_engine(self._url)
+        self._engine = make_engine(self._url, statement_timeout)
 
     @property
     def url(self) -> URL:
@@ -75,14 +79,20 @@ class Store:
         with self._connected() as connection:
             yield Transaction(connection, self._names, actor, command)
 
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """The same for a block that only reads: PostgreSQL refuses writes, and nothing is committed."""
+        with self._connected(reading=True) as connection:
+            yield Transaction(connection, self._names, actor="", command="")
+
     def columns(self) -> ColumnSet:
         """Which columns Asterisk's tables have here, and how many characters each holds."""
-        with self._connected() as connection:
+        with self._connected(reading=True) as connection:
             return rows.reflect(connection, self._names)
 
     def pending(self, node: str) -> tuple[Pending, ...]:
         """What this node is still to be told, oldest first."""
-        with self._connected() as connection:
+        with self._connected(reading=True) as connection:
             return outbox.pending(connection, node)
 
     def delivered(self, ids: Iterable[int]) -> None:
@@ -102,7 +112,7 @@ class Store:
         """Everything that is wrong with the database; empty when all is well."""
         from provisioner.store.check import check  # Alembic takes long to load
 
-        with self._connected() as connection:
+        with self._connected(reading=True) as connection:
             return check(connection, self._names, asterisk_role)
 
     def upgrade(self, asterisk_tables: bool = False) -> None:
@@ -124,15 +134,19 @@ class Store:
             roles.grant(connection, self._names, role, password)
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def _connected(self, *, reading: bool = False) -> Iterator[Connection]:
         with translated(self._where), self._engine.connect() as connection:
+            connection.execution_options(postgresql_readonly=reading)
             work = connection.begin()
             try:
                 yield connection
             except BaseException:
                 work.rollback()
                 raise
-            self._commit(connection)
+            if reading:
+                work.rollback()
+            else:
+                self._commit(connection)
 
     def _commit(self, connection: Connection) -> None:
         try:
@@ -142,5 +156,5 @@ class Store:
                 raise
             raise CommitUnknown(
                 f"{self._where} was lost during the commit: whether the change was written is unknown; "
-                "look with `provisioner user show LOGIN` before you try again."
+                "look with `provisioner user show LOGIN`, or try again, which does no harm."
             ) from exc
