@@ -70,9 +70,9 @@ def report_nodes(ctx: click.Context, nodes: Iterable[Told]) -> None:
             click.echo(f"node {told.node}: told and proven in {told.seconds * 1000:.0f} ms", err=True)
         else:
             failed = True
-            what = "told, but not in force" if told.delivered else "not told"
+            why = (told.error or "").rstrip(".")
             click.echo(
-                f"error: written, but node {told.node} {what}: {told.error}; "
+                f"error: written, but node {told.node} {told.reached}: {why}; "
                 "the next command tells it again, or run `provisioner reload`",
                 err=True,
             )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from provisioner.errors import SettingsError
+from provisioner.errors import CommitUnknown, SettingsError, StoreUnavailable
 from provisioner.plan import Plan, diff, orders
 from provisioner.realtime import compile_user, merge
 from provisioner.records import User, login_key
@@ -43,11 +43,12 @@ class App:
 
         database = self.settings.database
         if database.url is None:
-            return Store(self.embedded.ensure_running(), database.asterisk_schema)
+            url = self.embedded.ensure_running()
+            return Store(url, database.asterisk_schema, statement_timeout=database.statement_timeout)
         password = None
         if database.password_file is not None:
             password = read_secret_file(database.password_file, "database.password_file")
-        return Store(database.url, database.asterisk_schema, password)
+        return Store(database.url, database.asterisk_schema, password, database.statement_timeout)
 
     def close(self) -> None:
         """Close the connections to the database, where there are any."""
@@ -77,6 +78,26 @@ class App:
         """One transaction of this command: all of it or nothing."""
         with self.store.transaction(actor=self.actor, command=self.command) as tx:
             yield tx
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One transaction that only reads."""
+        with self.store.reading() as tx:
+            yield tx
+
+    @contextmanager
+    def change(self) -> Iterator[Transaction]:
+        """A transaction of a change: where the database is lost, the error says that nothing was written.
+
+        Raises CommitUnknown where nobody knows.
+        """
+        try:
+            with self.transaction() as tx:
+                yield tx
+        except CommitUnknown:
+            raise
+        except StoreUnavailable as exc:
+            raise StoreUnavailable(f"Nothing was written: {exc}") from exc
 
     def write(self, tx: Transaction, before: Sequence[User], after: Sequence[User]) -> Plan:
         """Make the rows of these users what their records say, and queue what every node has to do.

@@ -84,7 +84,7 @@ def _caches(app: App, name: str, found: NodeCheck) -> Iterator[Finding]:
 
 def _read_back(app: App, node: str) -> Iterator[Finding]:
     """One endpoint, expired first: the node has to fetch it through its driver."""
-    with app.transaction() as tx:
+    with app.reading() as tx:
         ids = [id for user in tx.list_users(active=True) for id in user.endpoint_ids][:1]
         rows = tx.rows(ids)
     if not ids:

@@ -11,7 +11,7 @@ from provisioner.errors import InvalidRecord, Problem
 from provisioner.records import Extension, User
 from provisioner.records.text import show
 from provisioner.service.app import App
-from provisioner.service.tell import tell
+from provisioner.service.tell import carry_out, queued
 
 if TYPE_CHECKING:
     from provisioner.ami import Contact, NodeStatus, ReloadResult
@@ -56,7 +56,7 @@ def status(app: App, endpoints: Sequence[str] = (), node: str | None = None) -> 
     """Who is registered on every node (or one): all extensions, or those named."""
     asked = app.nodes(node)
     check_endpoint_ids(endpoints)
-    with app.transaction() as tx:
+    with app.reading() as tx:
         users = tx.list_users()
     pending = {one.name: len(app.store.pending(one.name)) for one in asked}
     held = app.fleet(asked).status(frozenset(endpoints) or None)
@@ -132,7 +132,7 @@ def reload(app: App, endpoints: Sequence[str] | None, node: str | None = None) -
     from provisioner.ami import ReloadResult
 
     check_endpoint_ids(endpoints or ())
-    told = tell(app, node=node)
+    told = carry_out(app, queued(app, node))
     done = []
     for one, after in zip(told, _reloaded(app, endpoints, node), strict=True):
         words = [f"told {one.orders} queued order(s)"] if one.orders else []

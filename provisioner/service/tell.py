@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from provisioner.errors import CommitUnknown, StoreError
 from provisioner.plan import merge_orders, same
 from provisioner.realtime import AORS, ENDPOINTS, Rows
 from provisioner.service.app import App
@@ -17,86 +19,131 @@ if TYPE_CHECKING:
     from provisioner.store import Pending
 
 
+class Reached(StrEnum):
+    """How far a change came with a node, in words for a report."""
+
+    NOT_TOLD = "not told"
+    NOT_PROVEN = "told, but not proven"
+    NOT_IN_FORCE = "told, but not in force"
+    NOT_NOTED = "told and proven, but that could not be noted"
+    DONE = "told and proven"
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What became of a change on one node.
 
-    ``error`` is one sentence where it was not told, or (``delivered``) was, but does not hold the rows; its
-    orders stay queued then. ``orders`` is how many were queued for it, ``evicted`` how many phones were cut
-    off, ``seconds`` the time to the proof.
+    ``error`` is one sentence where it is not done; its orders stay queued then. ``orders`` is how many were
+    queued for it, ``evicted`` how many phones were cut off, ``seconds`` the time to the proof.
     """
 
     node: str
-    delivered: bool
-    orders: int
-    evicted: int
-    seconds: float
+    reached: Reached
+    orders: int = 0
+    evicted: int = 0
+    seconds: float = 0.0
     error: str | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the node was told and holds what was written."""
-        return self.error is None
+        return self.reached is Reached.DONE
 
 
-def tell(app: App, ids: Iterable[str] = (), node: str | None = None) -> tuple[Told, ...]:
-    """Deliver the queue of every node (or one), then read ``ids`` back from each.
+Queues = Mapping[str, "Sequence[Pending]"]
 
-    A node that fails is a result with its error; its orders stay queued. Raises StoreError.
+
+def queued(app: App, node: str | None = None) -> Queues:
+    """What every node (or one) is still to be told, by its name. Raises StoreError."""
+    return {one.name: app.store.pending(one.name) for one in app.nodes(node)}
+
+
+def tell(app: App, ids: Iterable[str]) -> tuple[Told, ...]:
+    """After a change of ``ids`` was committed: deliver every node's queue, then read them back from each.
+
+    Raises nothing that a node or the database does, because the change is written: that is in the results.
     """
-    nodes = app.nodes(node)
-    if not nodes:
+    try:
+        queues = queued(app) if app.settings.nodes else {}
+    except StoreError as exc:
+        return tuple(Told(one.name, Reached.NOT_TOLD, error=str(exc)) for one in app.settings.nodes)
+    return carry_out(app, queues, ids)
+
+
+def carry_out(app: App, queues: Queues, ids: Iterable[str] = ()) -> tuple[Told, ...]:
+    """Deliver what is queued, read ``ids`` back from each node, and note what is done; what fails is told."""
+    if not queues:
         return ()
     started = time.monotonic()
-    pending = {one.name: app.store.pending(one.name) for one in nodes}
-    delivered = _deliver(app, nodes, pending)
-    wrong = _disproofs(app, [one for one in nodes if delivered[one.name].ok], sorted(set(ids)))
-    done = [name for name, result in delivered.items() if result.ok and name not in wrong]
-    app.store.delivered(entry.id for name in done for entry in pending[name])
+    nodes = [app.settings.node(name) for name in queues]
+    results, faults = _deliver(app, nodes, queues)
+    faults |= _disproofs(app, [one for one in nodes if one.name not in faults], sorted(set(ids)))
+    faults |= _note(app, {name: queue for name, queue in queues.items() if name not in faults})
     seconds = time.monotonic() - started
-    return tuple(
-        Told(
-            one.name,
-            delivered=delivered[one.name].ok,
-            orders=len(pending[one.name]),
-            evicted=details.evicted if (details := delivered[one.name].details) else 0,
-            seconds=seconds,
-            error=delivered[one.name].error or wrong.get(one.name),
-        )
-        for one in nodes
-    )
+    told = []
+    for name, queue in queues.items():
+        reached, error = faults.get(name, (Reached.DONE, None))
+        details = results[name].details
+        told.append(Told(name, reached, len(queue), details.evicted if details else 0, seconds, error))
+    return tuple(told)
+
+
+Faults = dict[str, tuple[Reached, str | None]]
 
 
 def _deliver(
-    app: App, nodes: Sequence[NodeSettings], pending: Mapping[str, Sequence[Pending]]
-) -> dict[str, NodeResult]:
+    app: App, nodes: Sequence[NodeSettings], queues: Queues
+) -> tuple[Mapping[str, NodeResult], Faults]:
     """Carry out what is queued, each node beside the others."""
     fleet = app.fleet(nodes)
-    orders = {name: [entry.order for entry in queue] for name, queue in pending.items()}
+    orders = {name: merge_orders(entry.order for entry in queue) for name, queue in queues.items()}
     results = {result.node: result for result in fleet.deliver(orders)}
     back = frozenset(id for result in results.values() if result.details for id in result.details.over)
     if back and app.settings.asterisk.contacts == "realtime":
         # A phone may have registered with the old rows between the commit and the expiring of the caches.
-        again = {name: [o for o in told if o.endpoint_id in back] for name, told in orders.items()}
-        with app.transaction() as tx:
-            tx.expire_contacts(merge_orders(order for told in again.values() for order in told))
+        again = {name: [o for o in merged if o.endpoint_id in back] for name, merged in orders.items()}
+        try:
+            with app.transaction() as tx:
+                tx.expire_contacts([order for merged in again.values() for order in merged])
+        except StoreError as exc:
+            return results, {one.name: (Reached.NOT_TOLD, _why(exc)) for one in nodes}
         results |= {result.node: result for result in fleet.deliver(again) if not result.ok}
-    return results
+    faults = {name: (Reached.NOT_TOLD, result.error) for name, result in results.items() if not result.ok}
+    return results, faults
 
 
-def _disproofs(app: App, nodes: Sequence[NodeSettings], ids: Sequence[str]) -> dict[str, str]:
-    """Node name to the first difference between the rows of ``ids`` and what the node holds."""
+def _disproofs(app: App, nodes: Sequence[NodeSettings], ids: Sequence[str]) -> Faults:
+    """The nodes that do not hold the rows of ``ids``, or could not be asked."""
     if not nodes or not ids:
         return {}
-    with app.transaction() as tx:
-        rows = tx.rows(ids)
-    found = {}
+    try:
+        with app.reading() as tx:
+            rows = tx.rows(ids)
+    except StoreError as exc:
+        return {one.name: (Reached.NOT_PROVEN, str(exc)) for one in nodes}
+    found: Faults = {}
     for name, held in app.fleet(nodes).read_back(ids).items():
+        if held.error is not None:
+            found[name] = (Reached.NOT_PROVEN, held.error)
+            continue
         differences = (difference(rows, id, held.endpoints.get(id)) for id in ids)
-        error = held.error or next((f"node {name}: {text}" for text in differences if text), None)
-        if error:
-            found[name] = error
+        if first := next(filter(None, differences), None):
+            found[name] = (Reached.NOT_IN_FORCE, f"node {name}: {first}")
     return found
+
+
+def _note(app: App, queues: Queues) -> Faults:
+    """Take what was carried out from the queues; the nodes for which that failed."""
+    try:
+        app.store.delivered(entry.id for queue in queues.values() for entry in queue)
+    except StoreError as exc:
+        return {name: (Reached.NOT_NOTED, _why(exc)) for name in queues}
+    return {}
+
+
+def _why(exc: StoreError) -> str:
+    """What happened to the database, of which CommitUnknown speaks as if it were about the change itself."""
+    return "PostgreSQL was lost during the commit" if isinstance(exc, CommitUnknown) else str(exc)
 
 
 def difference(rows: Rows, id: str, held: EndpointState | None) -> str | None:

@@ -195,13 +195,13 @@ def restore(app: App, login: str) -> Outcome:
 
 def show(app: App, login: str) -> StoredUser:
     """One user, the one deleted last where there is no other; raises NotFound."""
-    with app.transaction() as tx:
+    with app.reading() as tx:
         return tx.stored_user(login)
 
 
 def list_users(app: App, *, deleted: bool = False) -> Sequence[StoredUser]:
     """All users by login; with ``deleted`` the deleted ones instead."""
-    with app.transaction() as tx:
+    with app.reading() as tx:
         return tx.stored_users(deleted=deleted)
 
 
