@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
@@ -43,6 +43,9 @@ CHANGES: Mapping[str, tuple[str, ...]] = {
     "restore": ("restore", "LOGIN", "--json"),
 }
 REGISTERED = ("secret", "lines", "disable", "delete")
+"""Those whose user has registered phones before; all of them lose some."""
+LET_IN = ("add", "lines", "enable", "restore")
+"""Those after which the secret that was known before (of a new user, the first one) is good."""
 
 # -- what the command says
 
@@ -134,28 +137,32 @@ def bench(engine: None) -> Iterator[Bench]:
         settings = tomllib.loads(lab.config.read_text("utf-8"))
         sections: dict[str, Any] = {
             "asterisk": settings["asterisk"],
-            "nodes.lab": {
-                **node,
-                "port": proxies["node"].port,
-                "connect_timeout": 2.0,
-                "action_timeout": 1.0,
-            },
+            "nodes.lab": {**node, "port": proxies["node"].port},
         }
         embedded = lab.home / "embedded.toml"
         _write_private(embedded, _toml(sections))
         through = url.set(drivername="postgresql", port=proxies["database"].port)
         address = through.render_as_string(hide_password=False)
         faulty = lab.home / "faulty.toml"
-        _write_private(faulty, _toml({**sections, "database": {"url": address, "statement_timeout": 1.0}}))
+        _write_private(faulty, _toml({**sections, "database": {"url": address}}))
         app = app_of(lab)
         stack.callback(app.close)
         ami = (lab.home / "ami.secret").read_text("utf-8").strip()
         yield Bench(lab, app, proxies, faulty, embedded, [ami, str(url.password)])
 
 
-def command(config: Path, *words: str) -> subprocess.Popen[str]:
+IMPATIENT = {
+    "PROVISIONER_NODES_LAB_CONNECT_TIMEOUT": "2",
+    "PROVISIONER_NODES_LAB_ACTION_TIMEOUT": "1",
+    "PROVISIONER_DATABASE_STATEMENT_TIMEOUT": "1",
+}
+"""Settings with which whatever stalls is soon given up."""
+
+
+def command(config: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     """Start the real command line."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PROVISIONER_")}
+    environment |= variables
     return subprocess.Popen(
         [sys.executable, "-m", "provisioner.cli", "--config", str(config), *words],
         stdin=subprocess.DEVNULL,
@@ -166,9 +173,9 @@ def command(config: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def prepare(bench: Bench) -> dict[str, Subject]:
+def prepare(bench: Bench, changes: Iterable[str]) -> dict[str, Subject]:
     """A user for each change, in the state that it starts from; those who can have two phones."""
-    subjects = {change: Subject(change, f"{change}-{uuid.uuid4().hex[:8]}") for change in CHANGES}
+    subjects = {change: Subject(change, f"{change}-{uuid.uuid4().hex[:8]}") for change in changes}
     for change, subject in subjects.items():
         if change == "add":
             continue
@@ -181,7 +188,7 @@ def prepare(bench: Bench) -> dict[str, Subject]:
         if change == "restore":
             users.delete(bench.app, subject.login)
         subject.before = changes_of(bench.lab, subject.login)
-    phones = {subjects[change].number: subjects[change].old for change in REGISTERED}
+    phones = {subjects[change].number: subjects[change].old for change in REGISTERED if change in subjects}
     for _ in range(2):
         assert set(register(bench, phones).values()) == {200}
     return subjects
@@ -206,7 +213,8 @@ def harm(
     holder: Queue[subprocess.Popen[str]] = Queue()
     proxy = bench.proxies[fault.where]
     proxy.arm(fault.moment, act=lambda: act(holder.get(timeout=10)), then=then, again=fault.again)
-    with command(config or bench.faulty, *subject.words) as process:
+    variables = IMPATIENT if then == "stall" else {}
+    with command(config or bench.faulty, *subject.words, **variables) as process:
         for _ in range(3):
             holder.put(process)
         try:
@@ -290,19 +298,13 @@ def check_phones(bench: Bench, subjects: Mapping[str, Subject]) -> None:
     """What real registrations on the node say: every change is in force, and nobody else is let in."""
     contacts = bench.lab.asterisk.rx("pjsip show contacts")
     held = re.findall(r"^\s*Contact:\s+(\d+)/sip:", contacts, re.MULTILINE)
-    counts = {change: held.count(subjects[change].number) for change in REGISTERED}
-    assert counts == {"secret": 0, "lines": 1, "disable": 0, "delete": 0}
+    for change, subject in subjects.items():
+        if change in REGISTERED:
+            assert held.count(subject.number) == (1 if change == "lines" else 0), change
     phones = {s.number: s.new if change == "add" else s.old for change, s in subjects.items()}
     statuses = register(bench, phones)
-    assert {change: statuses[s.number] for change, s in subjects.items()} == {
-        "add": 200,
-        "secret": 401,
-        "lines": 200,
-        "disable": 401,
-        "enable": 200,
-        "delete": 401,
-        "restore": 200,
-    }
+    for change, subject in subjects.items():
+        assert statuses[subject.number] == (200 if change in LET_IN else 401), change
     renewed = subjects["secret"]
     assert register(bench, {renewed.number: renewed.new}) == {renewed.number: 200}
 
@@ -349,9 +351,6 @@ ON_THE_WAY_TO_THE_DATABASE = [
     {
         "add": MIDDLE,
         "secret": NOTED_LATE,
-        "lines": COMMITTED,
-        "disable": MIDDLE,
-        "enable": OUTBOX,
         "delete": PROOF,
         "restore": COMMITTED,
     },
@@ -369,7 +368,7 @@ Faults = Mapping[str, Fault]
 def test_a_change_whose_ami_connection_is_lost_is_written_and_told_by_the_next_command(
     bench: Bench, faults: Faults, then: Then
 ) -> None:
-    subjects = prepare(bench)
+    subjects = prepare(bench, faults)
     for change, fault in faults.items():
         one_sentence(bench, subjects[change], fault, *harm(bench, subjects[change], fault, then=then))
         check_written(bench, subjects[change], fault)
@@ -388,7 +387,7 @@ def test_a_change_whose_ami_connection_is_lost_is_written_and_told_by_the_next_c
 def test_a_change_whose_database_connection_is_lost_is_written_whole_or_not_at_all(
     bench: Bench, faults: Faults, then: Then
 ) -> None:
-    subjects = prepare(bench)
+    subjects = prepare(bench, faults)
     for change, fault in faults.items():
         one_sentence(bench, subjects[change], fault, *harm(bench, subjects[change], fault, then=then))
         check_written(bench, subjects[change], fault)
@@ -397,7 +396,8 @@ def test_a_change_whose_database_connection_is_lost_is_written_whole_or_not_at_a
 
 
 def test_a_killed_asterisk_is_told_by_the_next_command_after_it_came_back(bench: Bench) -> None:
-    subjects, faults = prepare(bench), ON_THE_WAY_TO_THE_NODE[1]
+    faults = ON_THE_WAY_TO_THE_NODE[1]
+    subjects = prepare(bench, faults)
     for change, fault in faults.items():
         code, err = harm(bench, subjects[change], fault, act=lambda process: bench.lab.asterisk.kill())
         one_sentence(bench, subjects[change], fault, code, err)
@@ -408,8 +408,8 @@ def test_a_killed_asterisk_is_told_by_the_next_command_after_it_came_back(bench:
 
 
 def test_a_killed_postgresql_leaves_all_of_a_change_or_nothing_and_starts_on_demand(bench: Bench) -> None:
-    subjects = prepare(bench)
     faults = {**ON_THE_WAY_TO_THE_DATABASE[0], "enable": READ_BACK_LOST, "restore": TOLD_MEANWHILE}
+    subjects = prepare(bench, faults)
     for change, fault in faults.items():
         over_tcp = fault.where == "database"
         code, err = harm(
@@ -429,8 +429,8 @@ def test_a_killed_postgresql_leaves_all_of_a_change_or_nothing_and_starts_on_dem
 
 
 def test_a_killed_command_leaves_all_of_a_change_or_nothing_and_the_next_one_tells_it(bench: Bench) -> None:
-    subjects = prepare(bench)
     faults = {**ON_THE_WAY_TO_THE_DATABASE[1], "enable": EXPIRE, "lines": EXPIRED, "delete": NOTED}
+    subjects = prepare(bench, faults)
     for change, fault in faults.items():
         code, err = harm(bench, subjects[change], fault, act=kill_command)
         assert (code, err) == (-9, "")
