@@ -128,6 +128,11 @@ class Database:
         with psycopg.connect(self.url) as connection:
             return connection.execute(query, arguments).fetchall()
 
+    def flush(self) -> None:
+        """Have everything written into the files."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+
     def tables(self) -> list[str]:
         """Every table of every schema but PostgreSQL's own, quoted."""
         return [
