@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from provisioner.secret import Secret
     from provisioner.service import App, Outcome, Told
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -17,6 +18,19 @@ extension_option = click.option(
     "--extension",
     metavar="ID",
     help="Which extension of the user, such as 7002 or 7001-support; else the primary one.",
+)
+# A text here: the rules of records judge it, like every other field.
+lines_option = click.option(
+    "--lines",
+    metavar="COUNT",
+    default="1",
+    show_default=True,
+    help="Incoming calls at once, and phones: 1 to 99.",
+)
+secret_stdin_option = click.option(
+    "--secret-stdin",
+    is_flag=True,
+    help="Read the SIP secret from the first line of standard input; else one of 24 characters is made.",
 )
 
 
@@ -29,6 +43,20 @@ def app_of(ctx: click.Context) -> App:
     app = App(settings, actor=actor(ctx.obj["actor"]), command=ctx.command_path)
     ctx.call_on_close(app.close)
     return app
+
+
+def read_secret(wanted: bool) -> Secret | None:
+    """The first line of standard input, or what is typed twice on a terminal."""
+    if not wanted:
+        return None
+    import sys
+
+    from provisioner.secret import Secret
+
+    if sys.stdin.isatty():
+        return Secret(click.prompt("SIP secret", hide_input=True, confirmation_prompt=True, err=True))
+    # What is no UTF-8 becomes a character that the rules for secrets refuse.
+    return Secret(sys.stdin.buffer.readline().decode("utf-8", "replace").rstrip("\r\n"))
 
 
 def print_json(data: Any) -> None:

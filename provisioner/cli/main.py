@@ -16,9 +16,10 @@ from provisioner.cli.common import plain
 from provisioner.cli.conf import conf
 from provisioner.cli.db import db
 from provisioner.cli.doctor import doctor
+from provisioner.cli.export import export
 from provisioner.cli.nodes import reload, status
 from provisioner.cli.tour import demo
-from provisioner.cli.user import export, user
+from provisioner.cli.user import user
 from provisioner.errors import ProvisionerError
 
 EPILOG = """\b

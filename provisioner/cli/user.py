@@ -1,8 +1,6 @@
-"""``provisioner user ...`` and ``provisioner export``."""
+"""``provisioner user ...``."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,28 +8,15 @@ from provisioner.cli.common import (
     app_of,
     extension_option,
     json_option,
+    lines_option,
     plain,
     print_json,
     print_table,
+    read_secret,
     report_outcome,
+    secret_stdin_option,
 )
-
-if TYPE_CHECKING:
-    from provisioner.secret import Secret
-
-# A text here: the rules of records judge it, like every other field.
-lines_option = click.option(
-    "--lines",
-    metavar="COUNT",
-    default="1",
-    show_default=True,
-    help="Incoming calls at once, and phones: 1 to 99.",
-)
-secret_stdin_option = click.option(
-    "--secret-stdin",
-    is_flag=True,
-    help="Read the SIP secret from the first line of standard input; else one of 24 characters is made.",
-)
+from provisioner.cli.extension import extension
 
 
 @click.group()
@@ -41,6 +26,9 @@ def user() -> None:
     \b
     provisioner user add anna --name "Anna Kowalska" --lines 2
     """
+
+
+user.add_command(extension)
 
 
 @user.command()
@@ -78,7 +66,7 @@ def add(
         name=name,
         email=email,
         active=not inactive,
-        extensions=[{"number": number, "lines": lines, "secret": _read_secret(secret_stdin)}],
+        extensions=[{"number": number, "lines": lines, "secret": read_secret(secret_stdin)}],
     )
     report_outcome(ctx, "created", users.add(app_of(ctx), spec), as_json)
 
@@ -213,7 +201,7 @@ def secret(ctx: click.Context, login: str, extension: str | None, secret_stdin: 
     """
     from provisioner.service import users
 
-    outcome = users.rotate_secret(app_of(ctx), login, extension, _read_secret(secret_stdin))
+    outcome = users.rotate_secret(app_of(ctx), login, extension, read_secret(secret_stdin))
     report_outcome(ctx, "new secret for", outcome, as_json)
 
 
@@ -249,102 +237,6 @@ def restore(ctx: click.Context, login: str, as_json: bool) -> None:
     from provisioner.service import users
 
     report_outcome(ctx, "restored", users.restore(app_of(ctx), login), as_json)
-
-
-@user.group()
-def extension() -> None:
-    """Give a user more numbers and aliases.
-
-    \b
-    provisioner user extension add anna --alias support
-    """
-
-
-@extension.command("add")
-@click.argument("login")
-@click.option("--number", metavar="NUMBER", help="2 to 15 digits; else the next free one.")
-@click.option(
-    "--alias", metavar="LABEL", help="An alias of an extension instead, such as support: 7001-support."
-)
-@lines_option
-@secret_stdin_option
-@json_option
-@click.pass_context
-def extension_add(
-    ctx: click.Context,
-    login: str,
-    number: str | None,
-    alias: str | None,
-    lines: str,
-    secret_stdin: bool,
-    as_json: bool,
-) -> None:
-    """Add an extension, or an alias (a second SIP account on the same number).
-
-    \b
-    provisioner user extension add anna --number 7050
-    provisioner user extension add anna --alias support
-    """
-    from provisioner.service import users
-
-    outcome = users.add_extension(
-        app_of(ctx), login, number=number, label=alias, lines=lines, secret=_read_secret(secret_stdin)
-    )
-    report_outcome(ctx, "changed", outcome, as_json)
-
-
-@extension.command("delete")
-@click.argument("login")
-@click.argument("id")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-@click.pass_context
-def extension_delete(ctx: click.Context, login: str, id: str, yes: bool, as_json: bool) -> None:
-    """Take an additional extension or an alias away; its number rests.
-
-    \b
-    provisioner user extension delete anna 7001-support --yes
-    """
-    from provisioner.service import users
-
-    app = app_of(ctx)
-    if not yes:
-        click.confirm(f"Delete {plain(id)} of {plain(login)} and cut off its phones?", abort=True, err=True)
-    report_outcome(ctx, "changed", users.delete_extension(app, login, id), as_json)
-
-
-@click.command()
-@click.option(
-    "--format", "format_", type=click.Choice(["jsonl"]), default="jsonl", show_default=True, help="Form."
-)
-@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True, atomic=True), default="-")
-@click.pass_context
-def export(ctx: click.Context, format_: str, file: Any) -> None:
-    """Write every user to FILE or standard output, a JSON object a line; secrets are left out.
-
-    \b
-    provisioner export users.jsonl
-    """
-    import json
-
-    from provisioner.service import user_data, users
-
-    for stored in users.list_users(app_of(ctx)):
-        file.write(json.dumps(user_data(stored.user), ensure_ascii=False) + "\n")
-
-
-def _read_secret(wanted: bool) -> Secret | None:
-    """The first line of standard input, or what is typed twice on a terminal."""
-    if not wanted:
-        return None
-    import sys
-
-    from provisioner.secret import Secret
-
-    if sys.stdin.isatty():
-        return Secret(click.prompt("SIP secret", hide_input=True, confirmation_prompt=True, err=True))
-    # What is no UTF-8 becomes a character that the rules for secrets refuse.
-    return Secret(sys.stdin.buffer.readline().decode("utf-8", "replace").rstrip("\r\n"))
 
 
 def _words(value: object) -> str:
