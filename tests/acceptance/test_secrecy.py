@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_urlsafe
 
 import pytest
 
@@ -21,8 +22,9 @@ from tests.acceptance.people import AddUser, MakePhone
 
 pytestmark = pytest.mark.acceptance
 
-CHOSEN = ["Wq7#kLz!vT29xQ", "bR4%mNd&jK83wS", "hY6@pXg*cF51tZ", "uE9+sVa?oG72rL"]
-REFUSED = ["xK3$vB", "nM8!qW"]
+# Made anew in every run: what is found is found because of this run.
+CHOSEN = [f"{token_urlsafe(12)}#" for _ in range(4)]
+TOO_SHORT = [token_urlsafe(8) for _ in range(2)]
 
 
 class Life:
@@ -65,8 +67,8 @@ class Life:
                 self.do("user", *command, login)
         again = ("user", "add", "SEC-MADE", "--name", "Again", "--secret-stdin")
         self.do("--debug", *again, stdin=next(chosen), code=1)
-        self.do("--debug", "user", "secret", "sec-made", "--secret-stdin", stdin=REFUSED[0], code=1)
-        self.do("user", "secret", "sec-made", "--secret-stdin", stdin=REFUSED[1], code=1)
+        self.do("--debug", "user", "secret", "sec-made", "--secret-stdin", stdin=TOO_SHORT[0], code=1)
+        self.do("user", "secret", "sec-made", "--secret-stdin", stdin=TOO_SHORT[1], code=1)
         self.do("user", "list")
         for words in ("user list", "user show sec-chosen", "status", "doctor"):
             self.do(*words.split(), "--json")
