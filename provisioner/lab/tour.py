@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,6 +163,8 @@ Next:
 
 
 def _next_kept(lab: Lab) -> str:
+    host = os.environ.get("DOCKER_HOST")
+    engine = f"DOCKER_HOST={host} " if host else ""
     return f"""\
 It is still running. Next:
   export PROVISIONER_HOME={lab.home} PROVISIONER_CONFIG={lab.config}
@@ -170,5 +173,5 @@ It is still running. Next:
   .venv/bin/provisioner reload --all --node {NODE}
   psql "$(.venv/bin/provisioner db url)"
 When you are done:
-  docker rm -f {" ".join(lab.containers.names)}
+  {engine}docker rm -f {" ".join(lab.containers.names)}
   .venv/bin/provisioner db stop && rm -r {lab.home}"""
