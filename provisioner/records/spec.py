@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -28,6 +28,7 @@ class _Checked(BaseModel):
 
 
 Spec = TypeVar("Spec", bound=_Checked)
+T = TypeVar("T")
 
 
 class ExtensionSpec(_Checked):
@@ -84,7 +85,7 @@ def validate_user(*, check_secrets: bool = True, **fields: Any) -> UserSpec:
         problems += found
     problems += _between(parsed)
     if check_secrets:
-        problems += _secrets(parsed, fields)
+        problems += _secrets(raw, fields)
     if problems or person is None:
         raise InvalidRecord(problems)
     return UserSpec(**dict(person), extensions=tuple(part for part in parsed if part is not None))
@@ -164,11 +165,22 @@ def _kind_faults(part: ExtensionSpec, index: int) -> Iterator[tuple[str, str]]:
         yield "label", f"only an alias has a label, and this is {part.kind}"
 
 
-def _secrets(parts: Sequence[ExtensionSpec | None], person: Mapping[str, Any]) -> Iterator[Problem]:
+def _secrets(parts: Sequence[object], person: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with chosen secrets, also with those of extensions that have other faults."""
     known = [text for text in (person.get("login"), person.get("name")) if isinstance(text, str)]
     for index, part in enumerate(parts):
-        if part is None or part.secret is None:
+        fields = dict(part) if isinstance(part, Mapping | ExtensionSpec) else {}
+        secret = _read(rules.parse_secret, fields.get("secret"))
+        if secret is None:
             continue
-        fault = secret_fault(part.secret, part.lines, [*known, part.number or "", part.label or ""])
+        words = [str(fields[field]) for field in ("number", "label") if fields.get(field)]
+        fault = secret_fault(secret, _read(rules.parse_lines, fields.get("lines")) or 1, [*known, *words])
         if fault:
             yield Problem(_at(_place(index, len(parts)), "secret"), fault)
+
+
+def _read(rule: Callable[[object], T], value: object) -> T | None:
+    try:
+        return rule(value)
+    except ValueError:
+        return None

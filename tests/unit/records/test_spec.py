@@ -180,3 +180,12 @@ def test_an_email_address_of_any_script_and_of_office_domains_is_accepted(email:
 )  # fmt: skip
 def test_what_is_no_email_address_is_refused(email: object) -> None:
     assert "email" in problems(login="i", name="I", email=email)
+
+
+def test_a_bad_secret_is_named_beside_the_other_faults_of_its_extension() -> None:
+    with pytest.raises(InvalidRecord) as refused:
+        validate_user(
+            login="anna", name="Anna", extensions=[{"number": "1", "lines": 5, "secret": Secret("short")}]
+        )
+    assert [problem.field for problem in refused.value.problems] == ["number", "secret"]
+    assert "add 13 more" in refused.value.problems[1].message
