@@ -63,7 +63,7 @@ def test_every_problem_is_reported_at_once_with_its_field() -> None:
     )
     assert set(found) == {
         "login", "name", "email", "active", "phone",
-        "extensions[0].number", "extensions[0].lines", "extensions[0].colour",
+        "extensions[0].number", "extensions[0].lines", "extensions[0].secret", "extensions[0].colour",
         "extensions[1].label", "extensions[2].kind", "extensions[3]",
     }  # fmt: skip
 
