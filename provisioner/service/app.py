@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import CommitUnknown, SettingsError, StoreUnavailable
@@ -122,11 +124,12 @@ class App:
         new = {login_key(user.login): user for user in after}
         for key in sorted(old.keys() | new.keys()):
             was, now = old.get(key), new.get(key)
-            ids = {id for user in (was, now) if user is not None for id in user.endpoint_ids}
+            versions = [user for user in (now, was) if user is not None]
+            ids = {id for user in versions for id in user.endpoint_ids}
             rows = [change.as_dict() for change in plan if change.id in ids]
             if was != now or rows:
-                login = (now or was or after[0]).login
-                tx.audit(login, {"old": was and user_data(was), "new": now and user_data(now), "rows": rows})
+                changes = {"old": was and user_data(was), "new": now and user_data(now), "rows": rows}
+                tx.audit(versions[0].login, changes)
 
     def asterisk_password(self) -> Secret:
         """The password of Asterisk's database role: from the settings, else made once, kept in ``home``."""
@@ -141,15 +144,21 @@ class App:
 def kept_secret(settings: Settings, name: str) -> Secret:
     """A secret that is made on first use and kept under ``home``, readable by its owner alone."""
     path = settings.home / name
-    try:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return read_secret_file(path, name)
-    except OSError as exc:
-        raise SettingsError(
-            f"cannot write {path}: {exc.strerror}; set PROVISIONER_HOME to a folder of yours"
-        ) from exc
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(24) + "\n")
+    if not path.exists():
+        try:
+            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_secret(path)
+        except OSError as exc:
+            raise SettingsError(
+                f"cannot write {path}: {exc.strerror}; set PROVISIONER_HOME to a folder of yours"
+            ) from exc
     return read_secret_file(path, name)
+
+
+def _make_secret(path: Path) -> None:
+    """Put a new secret at ``path``, whole at once: where somebody else was quicker, theirs stays."""
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=path.parent) as file:  # its mode is 0600
+        file.write(secrets.token_urlsafe(24) + "\n")
+        file.flush()
+        with suppress(FileExistsError):
+            os.link(file.name, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from provisioner.errors import InvalidRecord, NotFound
 from provisioner.records import Kind, UserSpec, validate_user
 from provisioner.secret import Secret
 from provisioner.service import App, users
+from provisioner.service.app import kept_secret
 from provisioner.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -77,3 +79,12 @@ def test_an_unknown_extension_is_answered_with_those_there_are(app: App) -> None
     users.add(app, spec("anna"))
     with pytest.raises(NotFound, match="there are: 7000"):
         users.rotate_secret(app, "anna", "7001", None)
+
+
+def test_a_kept_secret_is_made_once_whoever_asks_first(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"home": tmp_path / "home"})
+    with ThreadPoolExecutor(8) as askers:
+        given = set(askers.map(lambda _: kept_secret(settings, "some.secret"), range(64)))
+    assert len(given) == 1
+    (left,) = (tmp_path / "home").iterdir()
+    assert left.stat().st_mode & 0o777 == 0o600
