@@ -84,12 +84,13 @@ def _print_status(found: Status, as_json: bool) -> None:
         return
     rows: list[tuple[object, ...]] = []
     for line in found.lines:
-        about = (line.login, line.name, line.endpoint_id, line.lines)
+        state = line.state if line.active else "disabled"
+        about = (line.login, line.name, line.endpoint_id, line.lines, line.node, state)
         if not line.contacts:
-            rows.append((*about, line.node, line.state, "", "", ""))
+            rows.append((*about, "", "", ""))
         for contact in line.contacts:
             trip = f"{contact.roundtrip_us / 1000:.1f} ms" if contact.roundtrip_us else ""
-            rows.append((*about, line.node, line.state, contact.uri, contact.user_agent, trip))
+            rows.append((*about, contact.uri, contact.user_agent, trip))
     columns = ("user", "name", "extension", "lines", "node", "state", "contact", "user agent", "round trip")
     print_table(columns, rows)
     for node in found.nodes:

@@ -153,6 +153,7 @@ def test_a_disabled_user_cannot_register_be_rung_or_call_until_enabled(
     lab.must("user", "disable", user.login)
     assert "Unable to find object" in shown(lab, user.number)
     assert contacts(lab, user.number) == []
+    assert "\tdisabled\t" in lab.must("status", user.number)
     assert caller.dial(user.number).result() == 404
     assert its_phone.dial(other.number).result() == 401
     assert lab.sip_register(user.number, user.secret) == 401
