@@ -48,11 +48,11 @@ def one_node(app: App, name: str | None) -> NodeSettings:
 
 def access(app: App) -> DatabaseAccess:
     """How Asterisk logs into the database: as its own role, at the address a node sees."""
-    database, seen = app.settings.database, app.store.url
+    database, seen = app.settings.database, app.store.address()
     return DatabaseAccess(
-        host=database.asterisk_host or seen.host or "127.0.0.1",
-        port=database.asterisk_port or seen.port or 5432,
-        dbname=seen.database or database.asterisk_role,
+        host=database.asterisk_host or seen.host,
+        port=database.asterisk_port or seen.port,
+        dbname=seen.dbname or database.asterisk_role,
         user=database.asterisk_role,
         password=app.asterisk_password(),
         schema=database.asterisk_schema,

@@ -46,5 +46,5 @@ def stop(app: App) -> str:
 
 
 def _place(app: App) -> str:
-    url = app.store.url
-    return f"PostgreSQL at {url.host}:{url.port or 5432}/{url.database}"
+    seen = app.store.address()
+    return f"PostgreSQL at {seen.host}:{seen.port}/{seen.dbname}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -62,19 +62,12 @@ def write(connection: Connection, tables: Tables, plan: Plan) -> None:
         raise Conflict(
             f"Nothing was written: the rows of {foreign} in Asterisk's tables belong to no extension of ours."
         )
-    for action, order in _ORDER.items():
-        for table in order:
-            changes = [one for one in plan.changes if one.table == table and one.action is action]
-            for columns, alike in _by_columns(changes).items():
-                _STATEMENTS[action](connection, tables.quoted[table], columns, alike)
-
-
-# An endpoint comes after what it names, and goes before it.
-_ORDER: Final[Mapping[Action, Sequence[str]]] = {
-    Action.DELETE: TABLES[::-1],
-    Action.CREATE: TABLES,
-    Action.UPDATE: TABLES,
-}
+    groups: dict[tuple[Action, str], list[Change]] = defaultdict(list)
+    for change in plan.in_write_order():
+        groups[change.action, change.table].append(change)
+    for (action, table), changes in groups.items():
+        for columns, alike in _by_columns(changes).items():
+            _STATEMENTS[action](connection, tables.quoted[table], columns, alike)
 
 
 def _read_table(connection: Connection, table: str, ids: list[str]) -> Iterable[tuple[str, dict[str, Value]]]:
