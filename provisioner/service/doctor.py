@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.conf.modules import preload
 from provisioner.errors import ProvisionerError
+from provisioner.plan import OBJECTS
 from provisioner.service import configuration, database
 from provisioner.service.app import App
 from provisioner.service.finding import Finding
@@ -15,8 +17,7 @@ from provisioner.service.tell import difference
 if TYPE_CHECKING:
     from provisioner.ami import NodeCheck
 
-CACHES = frozenset({"endpoint", "auth", "aor"})
-DRIVERS = {"pgsql": ("res_config_pgsql.so",), "odbc": ("res_odbc.so", "res_config_odbc.so")}
+CACHES = frozenset(OBJECTS.values())
 
 
 def examine(app: App, node: str | None = None, directory: Path | None = None) -> Iterator[Finding]:
@@ -33,7 +34,8 @@ def examine(app: App, node: str | None = None, directory: Path | None = None) ->
     if not nodes:
         yield Finding("nodes", False, "the settings have none", "add a table [nodes.NAME] for each Asterisk")
         return
-    for found in app.fleet(nodes).check(DRIVERS[app.settings.asterisk.driver]):
+    drivers = [f"{module}.so" for module in preload(app.settings.asterisk)]
+    for found in app.fleet(nodes).check(drivers):
         yield from _node(app, found)
 
 
