@@ -110,7 +110,7 @@ def report_nodes(ctx: click.Context, nodes: Iterable[Told]) -> None:
 
 def report_outcome(ctx: click.Context, did: str, outcome: Outcome, as_json: bool) -> None:
     """Print a change of a user, its new secrets (the only time they are shown), and what nodes say."""
-    from provisioner.service import user_data
+    from provisioner.records import user_data
 
     if as_json:
         secrets = [

@@ -23,7 +23,8 @@ def export(ctx: click.Context, format_: str, file: Any) -> None:
     """
     import json
 
-    from provisioner.service import user_data, users
+    from provisioner.records import user_data
+    from provisioner.service import users
 
     for stored in users.list_users(app_of(ctx)):
         file.write(json.dumps(user_data(stored.user), ensure_ascii=False) + "\n")

@@ -3,6 +3,7 @@
 from provisioner.plan.diff import diff, same
 from provisioner.plan.orders import NodeOrder, merge_orders, orders
 from provisioner.plan.plan import OBJECTS, Action, Change, Field, Plan
+from provisioner.plan.users import UserChange, UserPlan, Verb
 from provisioner.plan.words import summary, words
 
 __all__ = [
@@ -12,6 +13,9 @@ __all__ = [
     "Field",
     "NodeOrder",
     "Plan",
+    "UserChange",
+    "UserPlan",
+    "Verb",
     "diff",
     "merge_orders",
     "orders",

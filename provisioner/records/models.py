@@ -38,6 +38,15 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedSecret:
+    """A secret as it was given to an extension: shown once, kept nowhere in plaintext."""
+
+    endpoint_id: str
+    secret: Secret
+    generated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Extension:
     """One SIP account of a user."""
 
@@ -66,6 +75,8 @@ class User:
     active: bool
     extensions: tuple[Extension, ...]
     """The first is the primary one."""
+    source: str | None = None
+    """Which files speak for the user: the name of their source; None: made by hand."""
 
     @property
     def primary(self) -> Extension:

@@ -1,17 +1,16 @@
 """The use cases; the one place where store, ami and conf meet."""
 
 from provisioner.service.app import App
-from provisioner.service.data import stored_data, user_data
+from provisioner.service.data import stored_data
 from provisioner.service.doctor import examine
 from provisioner.service.finding import Finding
 from provisioner.service.nodes import Status, StatusLine, status_data
 from provisioner.service.tell import Told
-from provisioner.service.users import IssuedSecret, Outcome
+from provisioner.service.users import Outcome
 
 __all__ = [
     "App",
     "Finding",
-    "IssuedSecret",
     "Outcome",
     "Status",
     "StatusLine",
@@ -19,5 +18,4 @@ __all__ = [
     "examine",
     "status_data",
     "stored_data",
-    "user_data",
 ]

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from provisioner.errors import CommitUnknown, SettingsError, StoreUnavailable
 from provisioner.plan import Plan, diff, orders
 from provisioner.realtime import compile_user, merge
-from provisioner.records import User, login_key
+from provisioner.records import User, login_key, user_data
 from provisioner.secret import Secret
-from provisioner.service.data import user_data
 from provisioner.settings import NodeSettings, Settings, read_secret_file
 
 if TYPE_CHECKING:

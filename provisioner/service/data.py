@@ -1,33 +1,13 @@
-"""Records as plain data for JSON and export: everything but secrets and digests."""
+"""Stored records as plain data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provisioner.records import User
+from provisioner.records import user_data
 
 if TYPE_CHECKING:
     from provisioner.store import StoredUser
-
-
-def user_data(user: User) -> dict[str, Any]:
-    """A user as a mapping with the record's field names."""
-    return {
-        "login": user.login,
-        "name": user.name,
-        "email": user.email,
-        "active": user.active,
-        "extensions": [
-            {
-                "number": part.number,
-                "kind": part.kind.value,
-                "label": part.label,
-                "endpoint_id": part.endpoint_id,
-                "lines": part.lines,
-            }
-            for part in user.extensions
-        ],
-    }
 
 
 def stored_data(stored: StoredUser) -> dict[str, Any]:

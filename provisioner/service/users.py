@@ -15,6 +15,7 @@ from provisioner.records import (
     Credentials,
     Extension,
     ExtensionSpec,
+    IssuedSecret,
     Kind,
     User,
     UserSpec,
@@ -30,15 +31,6 @@ from provisioner.secret import Secret
 from provisioner.service.app import App
 from provisioner.service.tell import Told, tell
 from provisioner.store import StoredUser, Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedSecret:
-    """A secret as it was given to an extension: shown once, kept nowhere in plaintext."""
-
-    endpoint_id: str
-    secret: Secret
-    generated: bool
 
 
 @dataclass(frozen=True, slots=True)

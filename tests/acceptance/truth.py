@@ -10,7 +10,8 @@ from psycopg.rows import dict_row
 from provisioner.lab import Lab
 from provisioner.plan import diff
 from provisioner.realtime import compile_user, merge
-from provisioner.service import App, user_data
+from provisioner.records import user_data
+from provisioner.service import App
 from provisioner.settings import load
 from provisioner.store import Embedded
 
