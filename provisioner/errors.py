@@ -21,6 +21,7 @@
     │   ├── ActionTimeout        no answer before the deadline
     │   └── ConnectionLost       the connection broke while an answer was due
     ├── NodesNotTold             written, but these nodes do not know it yet
+    ├── PlanError                a file is no saved plan, or one that was cut off
     ├── ConfError
     │   └── FileNotOurs          a file that we did not make is in the way
     └── LabError                 a container or phone of the lab failed
@@ -133,6 +134,10 @@ class ConnectionLost(NodeError):
 
 class NodesNotTold(ProvisionerError):
     """The change is committed, but some nodes could not be told; the next command tells them."""
+
+
+class PlanError(ProvisionerError):
+    """A file cannot be read as a saved plan; names the file and, where there is one, the line."""
 
 
 class ConfError(ProvisionerError):

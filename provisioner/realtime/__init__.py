@@ -1,6 +1,6 @@
 """What Asterisk reads: rows of ps_endpoints, ps_auths and ps_aors, compiled from records. Pure."""
 
-from provisioner.realtime.compile import compile_user, compile_users
+from provisioner.realtime.compile import Compiler, compile_user, compile_users
 from provisioner.realtime.encode import decode_value, encode_value
 from provisioner.realtime.limits import CODECS, check_codecs
 from provisioner.realtime.mapping import Options
@@ -27,6 +27,7 @@ __all__ = [
     "TABLES",
     "YES_NO_COLUMNS",
     "ColumnSet",
+    "Compiler",
     "Options",
     "Row",
     "Rows",

@@ -9,7 +9,7 @@ from typing import Final
 from provisioner.errors import SchemaOutdated, UnsupportedValue
 from provisioner.realtime.encode import encode_value
 from provisioner.realtime.limits import check_width
-from provisioner.realtime.mapping import CONSTANTS, PERSONAL, Options, Personal, Storage, Subject
+from provisioner.realtime.mapping import CONSTANTS, PERSONAL, Options, Storage, Subject
 from provisioner.realtime.rows import AUTHS, TABLES, ColumnSet, Row, Rows, Value
 from provisioner.records import Extension, User
 
@@ -27,23 +27,66 @@ def compile_user(user: User, options: Options, columns: ColumnSet) -> Rows:
 
 def compile_users(users: Iterable[User], options: Options, columns: ColumnSet) -> Rows:
     """The rows of many users, like :func:`compile_user`; what they share is computed once."""
-    _check_columns(columns)
-    constants = _constants(options, columns)
-    personal = {
-        table: [f for f in PERSONAL if f.table == table and f.column in columns[table]] for table in TABLES
-    }
-    tables: dict[str, dict[str, Row]] = {table: {} for table in TABLES}
-    for user in users:
-        if not user.active:
-            continue
-        for extension in user.extensions:
-            subject = Subject(user, extension, _storage(extension, options, columns))
-            id = _checked_id(subject.id, columns)
-            for table, rows in tables.items():
-                if id in rows:
+    return Compiler(options, columns).rows(users)
+
+
+class Compiler:
+    """The way from records to rows under the same settings in the same database.
+
+    For many users in several calls; raises SchemaOutdated where the database lacks what we cannot do without.
+    """
+
+    def __init__(self, options: Options, columns: ColumnSet) -> None:
+        _check_columns(columns)
+        self._plain = options.sip_secret_storage == "plain"
+        self._columns = columns
+        self._constants = _constants(options, columns)
+        self._personal = {
+            table: [
+                (field.column, field.value, columns[table][field.column])
+                for field in PERSONAL
+                if field.table == table and field.column in columns[table]
+            ]
+            for table in TABLES
+        }
+        self._digests = next((s for s in (Storage.DIGEST, Storage.MD5) if s.value in columns[AUTHS]), None)
+
+    def rows(self, users: Iterable[User]) -> Rows:
+        """The rows of these users; raises UnsupportedValue when a value does not fit its column."""
+        tables: dict[str, dict[str, Row]] = {table: {} for table in TABLES}
+        each = [(tables[table], self._constants[table], self._personal[table]) for table in TABLES]
+        for user in users:
+            if not user.active:
+                continue
+            for extension in user.extensions:
+                subject = Subject(user, extension, extension.endpoint_id, self._storage(extension))
+                id = self._checked_id(subject.id)
+                if id in tables[AUTHS]:
                     raise UnsupportedValue(f"two extensions have the endpoint id {id}")
-                rows[id] = {**constants[table], **_values(subject, personal[table], columns)}
-    return Rows(tables)
+                for rows, constants, personal in each:
+                    row = constants.copy()
+                    for column, value, width in personal:
+                        row[column] = value(subject, width)
+                    rows[id] = row
+        return Rows(tables)
+
+    def _storage(self, extension: Extension) -> Storage:
+        """Plain where that is asked for and the secret is known; else the best digest there is room for."""
+        if self._plain and extension.credentials.plain is not None:
+            if Storage.PLAIN.value not in self._columns[AUTHS]:
+                raise _outdated([f"{AUTHS}.{Storage.PLAIN.value}"])
+            return Storage.PLAIN
+        if self._digests is None:
+            raise _outdated([f"{AUTHS}.{Storage.DIGEST.value}"])
+        return self._digests
+
+    def _checked_id(self, id: str) -> str:
+        # An id with _ or % would match other ids where Asterisk looks contacts up with LIKE.
+        if not _ID.fullmatch(id):
+            raise UnsupportedValue(f"{id!a} cannot be an endpoint id; expected a-z, 0-9 and - only")
+        for table in TABLES:
+            check_width(table, "id", id, self._columns[table].get("id"))
+        return id
 
 
 def _constants(options: Options, columns: ColumnSet) -> dict[str, dict[str, Value]]:
@@ -57,21 +100,6 @@ def _constants(options: Options, columns: ColumnSet) -> dict[str, dict[str, Valu
             value = check_width(field.table, field.column, encode_value(value), width)
         tables[field.table][field.column] = value
     return tables
-
-
-def _values(subject: Subject, fields: Iterable[Personal], columns: ColumnSet) -> dict[str, Value]:
-    return {field.column: field.value(subject, columns[field.table][field.column]) for field in fields}
-
-
-def _storage(extension: Extension, options: Options, columns: ColumnSet) -> Storage:
-    """Plain where that is asked for and the secret is known; else the best digest there is a column for."""
-    wanted = [Storage.DIGEST, Storage.MD5]
-    if options.sip_secret_storage == "plain" and extension.credentials.plain is not None:
-        wanted = [Storage.PLAIN]
-    for storage in wanted:
-        if storage.value in columns[AUTHS]:
-            return storage
-    raise _outdated([f"{AUTHS}.{wanted[0].value}"])
 
 
 def _check_columns(columns: ColumnSet) -> None:
@@ -91,12 +119,3 @@ def _outdated(lacking: list[str]) -> SchemaOutdated:
         f"the database lacks {', '.join(lacking)}, which Asterisk cannot do without: "
         "run 'provisioner db upgrade --asterisk-tables'"
     )
-
-
-def _checked_id(id: str, columns: ColumnSet) -> str:
-    # An id with _ or % would match other ids where Asterisk looks contacts up with LIKE.
-    if not _ID.fullmatch(id):
-        raise UnsupportedValue(f"{id!a} cannot be an endpoint id; expected a-z, 0-9 and - only")
-    for table in TABLES:
-        check_width(table, "id", id, columns[table].get("id"))
-    return id

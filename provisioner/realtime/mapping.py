@@ -58,12 +58,9 @@ class Subject:
 
     user: User
     extension: Extension
+    id: str
+    """The endpoint id."""
     storage: Storage
-
-    @property
-    def id(self) -> str:
-        """The endpoint id."""
-        return self.extension.endpoint_id
 
 
 @dataclass(frozen=True, slots=True)
