@@ -5,6 +5,7 @@
     ProvisionerError
     ├── SettingsError            a wrong setting, with its file and key
     ├── InvalidRecord            what an administrator typed; carries every Problem at once
+    ├── FileError                a file of users that cannot be read or written as a whole
     ├── UnsupportedValue         a value that Asterisk or a column of its tables cannot hold
     ├── StoreError
     │   ├── StoreUnavailable     no PostgreSQL answers, or it went away
@@ -22,6 +23,9 @@
     │   └── ConnectionLost       the connection broke while an answer was due
     ├── NodesNotTold             written, but these nodes do not know it yet
     ├── PlanError                a file is no saved plan, or one that was cut off
+    │   ├── PlanMoved            what it was made from is not the same any more
+    │   └── TooMuch              it takes more away than the limit allows, and --force was not given
+    ├── Interrupted              Ctrl-C; says whether anything was written
     ├── ConfError
     │   └── FileNotOurs          a file that we did not make is in the way
     └── LabError                 a container or phone of the lab failed
@@ -63,9 +67,14 @@ class Problem:
 class InvalidRecord(ProvisionerError):
     """Input that was refused; ``problems`` holds all of them, in the order of the input."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], summary: str | None = None) -> None:
+        """``summary`` is one more sentence, after all of them."""
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join([*map(str, self.problems), *([summary] if summary else [])]))
+
+
+class FileError(ProvisionerError):
+    """A file of users cannot be opened, is of no known form, or is not in the encoding it is read in."""
 
 
 class UnsupportedValue(ProvisionerError):
@@ -138,6 +147,18 @@ class NodesNotTold(ProvisionerError):
 
 class PlanError(ProvisionerError):
     """A file cannot be read as a saved plan; names the file and, where there is one, the line."""
+
+
+class PlanMoved(PlanError):
+    """What a plan was made from is not the same any more; says what differs. Nothing was written."""
+
+
+class TooMuch(PlanError):
+    """A plan deletes or cuts off more than the limit allows; nothing was written."""
+
+
+class Interrupted(ProvisionerError):
+    """Ctrl-C ended a change; the text says whether it was written."""
 
 
 class ConfError(ProvisionerError):

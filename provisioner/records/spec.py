@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +15,9 @@ from provisioner.records.models import Kind, endpoint_id
 from provisioner.records.secrets import secret_fault
 from provisioner.records.text import show
 from provisioner.secret import Secret
+
+if TYPE_CHECKING:
+    from provisioner.records.entry import Part
 
 
 def _login(value: object) -> str:
@@ -83,7 +86,7 @@ def validate_user(*, check_secrets: bool = True, **fields: Any) -> UserSpec:
         spec, found = _parse(ExtensionSpec, _with_kind(part, index), _place(index, len(raw)))
         parsed.append(spec)
         problems += found
-    problems += _between(parsed)
+    problems += between(parsed)
     if check_secrets:
         problems += _secrets(raw, fields)
     if problems or person is None:
@@ -126,7 +129,7 @@ def _at(place: str, *fields: str) -> str:
     return ".".join(part for part in (place, *fields) if part) or "extensions"
 
 
-def _between(parts: Sequence[ExtensionSpec | None]) -> Iterator[Problem]:
+def between(parts: Sequence[ExtensionSpec | Part | None]) -> Iterator[Problem]:
     """What is wrong between the extensions of one user; those that are wrong by themselves are left out."""
     numbers = [part.number for part in parts if part is not None and part.kind is not Kind.ALIAS]
     primary = parts[0].number if parts[0] is not None else None
@@ -154,7 +157,7 @@ def _between(parts: Sequence[ExtensionSpec | None]) -> Iterator[Problem]:
             )
 
 
-def _kind_faults(part: ExtensionSpec, index: int) -> Iterator[tuple[str, str]]:
+def _kind_faults(part: ExtensionSpec | Part, index: int) -> Iterator[tuple[str, str]]:
     if index == 0 and part.kind is not Kind.PRIMARY:
         yield "kind", f"the first extension must be primary, and is {part.kind}"
     if index > 0 and part.kind is Kind.PRIMARY:
