@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 from types import MappingProxyType
 from typing import Final
 
-from provisioner.plan.plan import Action, Change, Field, Plan
-from provisioner.realtime import SECRET_COLUMNS, TABLES, YES_NO_COLUMNS, Row, Rows, Value
-from provisioner.secret import Secret
+from provisioner.plan.plan import Action, Change, Fields, Plan
+from provisioner.realtime import TABLES, YES_NO_COLUMNS, Row, Rows
+
+_NOTHING: Final[Row] = MappingProxyType({})
 
 # The words that Asterisk's ast_true and ast_false take.
 _WORDS: Final = {
@@ -29,36 +30,22 @@ def diff(wanted: Rows, actual: Rows, endpoint_ids: Collection[str] | None = None
 
 def _changes(wanted: Rows, actual: Rows, ids: frozenset[str] | None) -> Iterator[Change]:
     for table in TABLES:
-        for id in wanted[table].keys() | actual[table].keys():
+        new, old = wanted[table], actual[table]
+        for id in (*new, *(id for id in old if id not in new)):
             if ids is None or id in ids:
-                change = _change(table, id, wanted.get(table, id), actual.get(table, id))
+                change = _change(table, id, new.get(id), old.get(id))
                 if change is not None:
                     yield change
 
 
 def _change(table: str, id: str, wanted: Row | None, actual: Row | None) -> Change | None:
-    if wanted is None:
-        held = {column: value for column, value in (actual or {}).items() if value is not None}
-        return _made(table, id, Action.DELETE, {column: (value, None) for column, value in held.items()})
     if actual is None:
-        return _made(table, id, Action.CREATE, {column: (None, value) for column, value in wanted.items()})
-    differing = {
-        column: (actual.get(column), value)
-        for column, value in wanted.items()
-        if not same(column, actual.get(column), value)
-    }
-    return _made(table, id, Action.UPDATE, differing) if differing else None
-
-
-def _made(table: str, id: str, action: Action, fields: dict[str, tuple[Value, Value]]) -> Change:
-    shown: dict[str, Field] = {
-        column: (_hidden(column, old), _hidden(column, new)) for column, (old, new) in sorted(fields.items())
-    }
-    return Change(table, id, action, MappingProxyType(shown))
-
-
-def _hidden(column: str, value: Value) -> Value | Secret:
-    return Secret(str(value)) if column in SECRET_COLUMNS and value is not None else value
+        return Change(table, id, Action.CREATE, Fields(_NOTHING, wanted or _NOTHING, wanted or ()))
+    if wanted is None:
+        held = [column for column, value in actual.items() if value is not None]
+        return Change(table, id, Action.DELETE, Fields(actual, _NOTHING, held))
+    differing = [column for column, value in wanted.items() if not same(column, actual.get(column), value)]
+    return Change(table, id, Action.UPDATE, Fields(actual, wanted, differing)) if differing else None
 
 
 def same(column: str, one: object, other: object) -> bool:

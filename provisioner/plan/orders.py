@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from provisioner.plan.plan import OBJECTS, Action, Change, Plan, revealed
@@ -50,8 +52,9 @@ def orders(plan: Plan, owner_changed: Collection[str] = ()) -> tuple[NodeOrder, 
     Registered phones are cut off when the endpoint is gone, or its secret, its auth or (``owner_changed``)
     its owner is another; when it may have fewer contacts, the newest stay. Otherwise they are left alone.
     """
-    new = {change.id for change in plan if change.table == ENDPOINTS and change.action is Action.CREATE}
-    single = (_order(change, new) for change in plan)
+    single = tuple(_order(id, tuple(changes)) for id, changes in groupby(plan, key=attrgetter("id")))
+    if not owner_changed:
+        return single
     owners = (NodeOrder(id, frozenset(), keep_contacts=0) for id in owner_changed)
     return merge_orders((*single, *owners))
 
@@ -70,16 +73,20 @@ def _both(one: NodeOrder, other: NodeOrder) -> NodeOrder:
     return NodeOrder(one.endpoint_id, one.expire | other.expire, min(kept, default=None))
 
 
-def _order(change: Change, new_endpoints: Collection[str]) -> NodeOrder:
-    return NodeOrder(change.id, frozenset({change.object}), _keep(change, new_endpoints))
+def _order(id: str, changes: tuple[Change, ...]) -> NodeOrder:
+    """The order about one endpoint id, of all its changes."""
+    new = any(change.table == ENDPOINTS and change.action is Action.CREATE for change in changes)
+    kept = [keep for change in changes if (keep := _keep(change, new)) is not None]
+    expire = _KINDS if len(changes) == len(_KINDS) else frozenset(change.object for change in changes)
+    return NodeOrder(id, expire, min(kept, default=None))
 
 
-def _keep(change: Change, new_endpoints: Collection[str]) -> int | None:
+def _keep(change: Change, new_endpoint: bool) -> int | None:
     if change.action is Action.DELETE:
         return 0
     if change.action is Action.CREATE:
         # An auth that an endpoint lacked: nobody knows what its phones registered with.
-        return 0 if change.table == AUTHS and change.id not in new_endpoints else None
+        return 0 if change.table == AUTHS and not new_endpoint else None
     if change.table == AORS and "max_contacts" in change.fields:
         return _lowered(change)
     if change.table == AUTHS and change.fields.keys() & (SECRET_COLUMNS | {"username", "realm"}):

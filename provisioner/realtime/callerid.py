@@ -48,12 +48,15 @@ def graphemes(text: str) -> Iterator[str]:
 
 def _fitting(name: str, room: int | None) -> str:
     """As much of the name as fits ``room`` characters when written, and NAME_BYTES bytes when sent."""
+    whole = _escaped(name)
+    if _sent(name) <= NAME_BYTES and (room is None or len(whole) <= room):
+        return whole
     kept: list[tuple[str, str]] = []
     written = sent = 0
     for cluster in graphemes(name):
-        escaped = encode_value(f"|{_quote(cluster)}|")[1:-1]
+        escaped = _escaped(cluster)
         written += len(escaped)
-        sent += len(cluster.encode("utf-8", "replace"))
+        sent += _sent(cluster)
         if sent > NAME_BYTES or (room is not None and written > room):
             while kept and kept[-1][0].isspace():
                 kept.pop()
@@ -62,9 +65,14 @@ def _fitting(name: str, room: int | None) -> str:
     return "".join(escaped for _, escaped in kept)
 
 
-def _quote(text: str) -> str:
-    r"""Asterisk reads ``\"`` and ``\\`` within the quotes, and drops any other backslash."""
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+def _escaped(text: str) -> str:
+    r"""As written in the quotes, where Asterisk reads ``\"`` and ``\\`` and drops any other backslash."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return encode_value(f"|{quoted}|")[1:-1]  # spaces at its ends are inside the quotes
+
+
+def _sent(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def _continues(cluster: str, char: str) -> bool:

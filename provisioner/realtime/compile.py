@@ -49,6 +49,8 @@ class Compiler:
             ]
             for table in TABLES
         }
+        widths = [(width, table) for table in TABLES if (width := columns[table].get("id")) is not None]
+        self._narrowest = min(widths, default=None)
         self._digests = next((s for s in (Storage.DIGEST, Storage.MD5) if s.value in columns[AUTHS]), None)
 
     def rows(self, users: Iterable[User]) -> Rows:
@@ -84,8 +86,9 @@ class Compiler:
         # An id with _ or % would match other ids where Asterisk looks contacts up with LIKE.
         if not _ID.fullmatch(id):
             raise UnsupportedValue(f"{id!a} cannot be an endpoint id; expected a-z, 0-9 and - only")
-        for table in TABLES:
-            check_width(table, "id", id, self._columns[table].get("id"))
+        if self._narrowest is not None:
+            width, table = self._narrowest
+            check_width(table, "id", id, width)
         return id
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ENCODED: Final = {"^": "^5E", ";": "^3B"}
 _CODE: Final = re.compile(rb"\^([0-9A-Fa-f]{2})")
 
 
 def encode_value(text: str) -> str:
     """The column value that Asterisk reads as ``text``."""
-    encoded = "".join(_ENCODED.get(char, char) for char in text)
+    encoded = text.replace("^", "^5E").replace(";", "^3B")
     inner = encoded.strip()
     if inner == encoded:
         return encoded
