@@ -6,14 +6,6 @@ CREATE SCHEMA provisioner;
 
 COMMENT ON SCHEMA provisioner IS 'Users and extensions as provisioner keeps them; not for Asterisk.';
 
-CREATE FUNCTION provisioner.audit_is_append_only() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-    BEGIN
-        RAISE EXCEPTION 'the audit trail is only ever added to' USING ERRCODE = 'insufficient_privilege';
-    END
-    $$;
-
 CREATE FUNCTION provisioner.auth_is_needed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -92,25 +84,61 @@ CREATE FUNCTION provisioner.guard_auths(tables_in text) RETURNS void
     END
     $$;
 
+CREATE FUNCTION provisioner.history_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' AND current_setting('provisioner.trims_history', true) = 'yes' THEN
+            RETURN NULL;
+        END IF;
+        RAISE EXCEPTION 'the history is only ever added to' USING ERRCODE = 'insufficient_privilege';
+    END
+    $$;
+
+CREATE FUNCTION provisioner.trim_history(keep_days integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "provisioner.trims_history" TO 'yes'
+    AS $$
+    DECLARE
+        trimmed bigint;
+    BEGIN
+        IF keep_days IS NULL OR keep_days < 1 THEN
+            RAISE EXCEPTION 'the history is kept for one day or longer' USING ERRCODE = 'data_exception';
+        END IF;
+        DELETE FROM provisioner.changes WHERE id IN (
+            SELECT id FROM provisioner.changes WHERE at < now() - make_interval(days => keep_days)
+            FOR UPDATE SKIP LOCKED);
+        GET DIAGNOSTICS trimmed = ROW_COUNT;
+        RETURN trimmed;
+    END
+    $$;
+
 CREATE TABLE provisioner.alembic_version (
     version_num character varying(32) NOT NULL
 );
 
-CREATE TABLE provisioner.audit (
+CREATE TABLE provisioner.changes (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     actor text NOT NULL,
     command text NOT NULL,
-    login text,
-    changes jsonb NOT NULL,
-    CONSTRAINT audit_actor_form CHECK ((actor <> ''::text)),
-    CONSTRAINT audit_command_form CHECK ((command <> ''::text))
+    file text,
+    file_sha256 text,
+    undoes bigint,
+    CONSTRAINT changes_actor_form CHECK ((actor <> ''::text)),
+    CONSTRAINT changes_command_form CHECK ((command <> ''::text)),
+    CONSTRAINT changes_file_form CHECK ((file <> ''::text)),
+    CONSTRAINT changes_file_sha256_form CHECK ((file_sha256 ~ '^[0-9a-f]{64}$'::text))
 );
 
-COMMENT ON TABLE provisioner.audit IS 'Who changed what; never a secret. Only ever added to.';
+COMMENT ON TABLE provisioner.changes IS 'Who changed something, when and how. Only ever added to.';
 
-ALTER TABLE provisioner.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME provisioner.audit_id_seq
+COMMENT ON COLUMN provisioner.changes.undoes IS 'The change that this one took back.';
+
+ALTER TABLE provisioner.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME provisioner.changes_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -165,6 +193,36 @@ ALTER TABLE provisioner.extensions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENT
     CACHE 1
 );
 
+CREATE TABLE provisioner.history (
+    id bigint NOT NULL,
+    change_id bigint NOT NULL,
+    user_id bigint,
+    login text,
+    verb text NOT NULL,
+    old jsonb,
+    new jsonb,
+    rows jsonb,
+    secrets text[] DEFAULT '{}'::text[] NOT NULL,
+    old_version bigint,
+    new_version bigint,
+    CONSTRAINT history_verb_form CHECK ((verb = ANY (ARRAY['create'::text, 'change'::text, 'delete'::text, 'restore'::text, 'mend'::text])))
+);
+
+COMMENT ON TABLE provisioner.history IS 'Each user of a change, before and after; never a secret.';
+
+COMMENT ON COLUMN provisioner.history.rows IS 'Changes of Asterisk''s rows apart from the record''s.';
+
+COMMENT ON COLUMN provisioner.history.secrets IS 'The endpoint ids that got another secret.';
+
+ALTER TABLE provisioner.history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME provisioner.history_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE provisioner.made_tables (
     schema_name text NOT NULL,
     table_name text NOT NULL,
@@ -196,6 +254,29 @@ ALTER TABLE provisioner.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE provisioner.past_secrets (
+    id bigint NOT NULL,
+    change_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    endpoint_id text NOT NULL,
+    md5 text NOT NULL,
+    sha256 text NOT NULL,
+    realm text NOT NULL,
+    secret_plain text,
+    secret_length smallint
+);
+
+COMMENT ON TABLE provisioner.past_secrets IS 'The digests that a change replaced, for its undo.';
+
+ALTER TABLE provisioner.past_secrets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME provisioner.past_secrets_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE provisioner.users (
     id bigint NOT NULL,
     login text NOT NULL,
@@ -206,15 +287,22 @@ CREATE TABLE provisioner.users (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
+    source text,
+    version bigint DEFAULT 0 NOT NULL,
     CONSTRAINT users_email_form CHECK ((email ~ '^[^[:space:][:cntrl:]]+@[^[:space:][:cntrl:]]+$'::text)),
     CONSTRAINT users_login_form CHECK ((login ~ '^[^[:space:][:cntrl:]]{1,64}$'::text)),
     CONSTRAINT users_login_key_form CHECK ((login_key ~ '^[^[:space:][:cntrl:]]+$'::text)),
-    CONSTRAINT users_name_form CHECK (((name <> ''::text) AND (name !~ '[[:cntrl:]]'::text)))
+    CONSTRAINT users_name_form CHECK (((name <> ''::text) AND (name !~ '[[:cntrl:]]'::text))),
+    CONSTRAINT users_source_form CHECK ((source ~ '^[^[:cntrl:]]{1,200}$'::text))
 );
 
 COMMENT ON TABLE provisioner.users IS 'People. A deleted one stays, so that it can be restored.';
 
 COMMENT ON COLUMN provisioner.users.login_key IS 'The login without regard to case and Unicode form.';
+
+COMMENT ON COLUMN provisioner.users.source IS 'Which files speak for the user; NULL: made by hand.';
+
+COMMENT ON COLUMN provisioner.users.version IS 'The change that made the user what it is.';
 
 ALTER TABLE provisioner.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME provisioner.users_id_seq
@@ -445,17 +533,23 @@ CREATE TABLE public.ps_endpoints (
 ALTER TABLE ONLY provisioner.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
-ALTER TABLE ONLY provisioner.audit
-    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY provisioner.changes
+    ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY provisioner.extensions
     ADD CONSTRAINT extensions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY provisioner.history
+    ADD CONSTRAINT history_pkey PRIMARY KEY (change_id, id);
 
 ALTER TABLE ONLY provisioner.made_tables
     ADD CONSTRAINT made_tables_pkey PRIMARY KEY (schema_name, table_name);
 
 ALTER TABLE ONLY provisioner.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY provisioner.past_secrets
+    ADD CONSTRAINT past_secrets_pkey PRIMARY KEY (change_id, id);
 
 ALTER TABLE ONLY provisioner.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
@@ -478,7 +572,7 @@ ALTER TABLE ONLY public.ps_endpoint_id_ips
 ALTER TABLE ONLY public.ps_endpoints
     ADD CONSTRAINT ps_endpoints_pkey PRIMARY KEY (id);
 
-CREATE INDEX audit_of_login ON provisioner.audit USING btree (login, id);
+CREATE INDEX changes_at ON provisioner.changes USING btree (at);
 
 CREATE INDEX extensions_endpoint_history ON provisioner.extensions USING btree (endpoint_id);
 
@@ -492,11 +586,17 @@ CREATE UNIQUE INDEX extensions_one_primary ON provisioner.extensions USING btree
 
 CREATE UNIQUE INDEX extensions_position_taken ON provisioner.extensions USING btree (user_id, "position") WHERE (deleted_at IS NULL);
 
+CREATE INDEX history_of_login ON provisioner.history USING btree (lower(login)) WHERE (user_id IS NULL);
+
+CREATE INDEX history_of_user ON provisioner.history USING btree (user_id, change_id);
+
 CREATE INDEX outbox_of_node ON provisioner.outbox USING btree (node, id);
 
 CREATE INDEX users_login_history ON provisioner.users USING btree (login_key, deleted_at);
 
 CREATE UNIQUE INDEX users_login_taken ON provisioner.users USING btree (login_key) WHERE (deleted_at IS NULL);
+
+CREATE INDEX users_of_source ON provisioner.users USING btree (source) WHERE ((deleted_at IS NULL) AND (source IS NOT NULL));
 
 CREATE INDEX ps_aors_qualifyfreq_contact ON public.ps_aors USING btree (qualify_frequency, contact);
 
@@ -508,7 +608,11 @@ CREATE INDEX ps_endpoints_auth ON public.ps_endpoints USING btree (auth);
 
 CREATE INDEX ps_endpoints_auth_list ON public.ps_endpoints USING btree (auth) WHERE ((auth)::text ~ '[, ]'::text);
 
-CREATE TRIGGER audit_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON provisioner.audit FOR EACH STATEMENT EXECUTE FUNCTION provisioner.audit_is_append_only();
+CREATE TRIGGER changes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON provisioner.changes FOR EACH STATEMENT EXECUTE FUNCTION provisioner.history_is_append_only();
+
+CREATE TRIGGER history_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON provisioner.history FOR EACH STATEMENT EXECUTE FUNCTION provisioner.history_is_append_only();
+
+CREATE TRIGGER past_secrets_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON provisioner.past_secrets FOR EACH STATEMENT EXECUTE FUNCTION provisioner.history_is_append_only();
 
 CREATE CONSTRAINT TRIGGER auth_is_needed AFTER DELETE OR UPDATE OF id ON public.ps_auths DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION provisioner.auth_is_needed();
 
@@ -517,7 +621,13 @@ CREATE CONSTRAINT TRIGGER endpoint_needs_auth AFTER INSERT OR UPDATE OF id, auth
 ALTER TABLE ONLY provisioner.extensions
     ADD CONSTRAINT extensions_user_id_fkey FOREIGN KEY (user_id) REFERENCES provisioner.users(id);
 
-INSERT INTO provisioner.alembic_version VALUES ('0002');
+ALTER TABLE ONLY provisioner.history
+    ADD CONSTRAINT history_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY provisioner.past_secrets
+    ADD CONSTRAINT past_secrets_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
+
+INSERT INTO provisioner.alembic_version VALUES ('0003');
 
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_endpoints', now());
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_auths', now());

@@ -21,8 +21,10 @@ from pydantic import BaseModel, ValidationError
 
 from provisioner.errors import Problem, SettingsError
 from provisioner.settings.model import (
+    ApplySettings,
     AsteriskSettings,
     DatabaseSettings,
+    HistorySettings,
     NodeSettings,
     NumberSettings,
     Settings,
@@ -34,6 +36,8 @@ LONGEST_ACTOR = 200
 SECTIONS: dict[str, type[BaseModel]] = {
     "database": DatabaseSettings,
     "numbers": NumberSettings,
+    "apply": ApplySettings,
+    "history": HistorySettings,
     "asterisk": AsteriskSettings,
 }
 

@@ -117,6 +117,19 @@ class NumberSettings(_Model):
     rest_days: int = Field(default=30, ge=0, le=36500)
 
 
+class ApplySettings(_Model):
+    """What an apply may do without being asked twice."""
+
+    limit_percent: int = Field(default=30, ge=0, le=100)
+    """How much of a source of 10 or more users it deletes or cuts off without ``--force``."""
+
+
+class HistorySettings(_Model):
+    """How many days the history is kept, and with it what an undo needs; 0: for ever."""
+
+    keep_days: int = Field(default=365, ge=0, le=36500)
+
+
 class AsteriskSettings(_Model):
     """What the rendered configuration and the compiled rows say; the same for every node.
 
@@ -199,6 +212,8 @@ class Settings(_Model):
 
     database: DatabaseSettings = DatabaseSettings()
     numbers: NumberSettings = NumberSettings()
+    apply: ApplySettings = ApplySettings()
+    history: HistorySettings = HistorySettings()
     asterisk: AsteriskSettings = AsteriskSettings()
     nodes: tuple[NodeSettings, ...] = ()
     home: Path

@@ -1,7 +1,8 @@
-"""PostgreSQL: transactions, Asterisk's rows, audit, outbox, migrations, and the embedded server."""
+"""PostgreSQL: transactions, Asterisk's rows, history, outbox, migrations, and the embedded server."""
 
 from provisioner.store.embedded import Embedded, EmbeddedStatus
 from provisioner.store.findings import Finding
+from provisioner.store.history import HistoryChange, HistoryEntry
 from provisioner.store.numbers import NumberState, Use
 from provisioner.store.outbox import Pending
 from provisioner.store.store import Address, Store
@@ -13,6 +14,8 @@ __all__ = [
     "Embedded",
     "EmbeddedStatus",
     "Finding",
+    "HistoryChange",
+    "HistoryEntry",
     "NumberState",
     "Pending",
     "Store",

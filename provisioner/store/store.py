@@ -17,6 +17,7 @@ from provisioner.secret import Secret
 from provisioner.store import outbox, roles, rows
 from provisioner.store.engine import STATEMENT_TIMEOUT, make_engine, parse_url, place
 from provisioner.store.findings import Finding
+from provisioner.store.history import Origin
 from provisioner.store.names import Tables
 from provisioner.store.outbox import Pending
 from provisioner.store.transaction import Transaction
@@ -74,16 +75,28 @@ class Store:
         self.close()
 
     @contextmanager
-    def transaction(self, *, actor: str, command: str) -> Iterator[Transaction]:
-        """Do everything in the block or nothing; ``actor`` and ``command`` go into the audit trail."""
+    def transaction(
+        self,
+        *,
+        actor: str,
+        command: str,
+        file: str | None = None,
+        file_sha256: str | None = None,
+        undoes: int | None = None,
+    ) -> Iterator[Transaction]:
+        """Do everything in the block or nothing; the arguments say in the history where it came from.
+
+        ``file`` asked for it, ``undoes`` is the change that it takes back.
+        """
+        origin = Origin(actor, command, file, file_sha256, undoes)
         with self._connected() as connection:
-            yield Transaction(connection, self._names, actor, command)
+            yield Transaction(connection, self._names, origin)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """The same for a block that only reads: PostgreSQL refuses writes, and nothing is committed."""
         with self._connected(reading=True) as connection:
-            yield Transaction(connection, self._names, actor="", command="")
+            yield Transaction(connection, self._names, Origin("", ""))
 
     def columns(self) -> ColumnSet:
         """Which columns Asterisk's tables have here, and how many characters each holds."""

@@ -32,6 +32,8 @@ users = Table(
     Column("name", Text, nullable=False),
     Column("email", Text),
     Column("active", Boolean, nullable=False),
+    Column("source", Text),
+    Column("version", BigInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("deleted_at", DateTime(timezone=True)),
@@ -56,15 +58,46 @@ extensions = Table(
     Column("deleted_at", DateTime(timezone=True)),
 )
 
-audit = Table(
-    "audit",
+changes = Table(
+    "changes",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("actor", Text, nullable=False),
     Column("command", Text, nullable=False),
+    Column("file", Text),
+    Column("file_sha256", Text),
+    Column("undoes", BigInteger),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("change_id", BigInteger, ForeignKey(changes.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("user_id", BigInteger),
     Column("login", Text),
-    Column("changes", JSONB, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("old", JSONB),
+    Column("new", JSONB),
+    Column("rows", JSONB),
+    Column("secrets", ARRAY(Text), nullable=False),
+    Column("old_version", BigInteger),
+    Column("new_version", BigInteger),
+)
+
+past_secrets = Table(
+    "past_secrets",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("change_id", BigInteger, ForeignKey(changes.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("md5", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("realm", Text, nullable=False),
+    Column("secret_plain", Text),
+    Column("secret_length", SmallInteger),
 )
 
 outbox = Table(

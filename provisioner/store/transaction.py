@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from provisioner.errors import Conflict
 from provisioner.plan import NodeOrder, Plan, merge_orders
+from provisioner.plan.users import UserChange
 from provisioner.realtime import ColumnSet, Rows
-from provisioner.records import User, login_key
-from provisioner.store import numbers, outbox, rows, tables, users
+from provisioner.records import Credentials, User, login_key
+from provisioner.store import history, numbers, outbox, rows, user_changes, users
+from provisioner.store.history import HistoryChange, HistoryEntry, Origin
 from provisioner.store.names import Tables
 from provisioner.store.numbers import NumberState, Range, Use
 from provisioner.store.users import StoredUser
@@ -23,11 +25,11 @@ class Transaction:
     A method that takes many does so with a fixed number of statements.
     """
 
-    def __init__(self, connection: Connection, names: Tables, actor: str, command: str) -> None:
+    def __init__(self, connection: Connection, names: Tables, origin: Origin) -> None:
         self._connection = connection
         self._names = names
-        self._actor = actor
-        self._command = command
+        self._origin = origin
+        self._change_id: int | None = None
         self._given: set[str] = set()
         self._locked = False
 
@@ -39,15 +41,15 @@ class Transaction:
 
     def find_users(self, logins: Iterable[str]) -> dict[str, User]:
         """Those of these logins that exist, by their login key."""
-        found = users.load(self._connection, users.by_login(logins), users.live())
+        found = users.of_logins(self._connection, logins)
         return {login_key(stored.user.login): stored.user for stored in found}
 
-    def get_user(self, login: str, deleted: bool = False) -> User:
+    def stored_for_change(self, login: str, deleted: bool = False) -> StoredUser:
         """The user of this login, locked until the end: nobody else changes it meanwhile.
 
         With ``deleted`` the one of this login that was deleted last. Raises NotFound.
         """
-        return self._get(login, deleted).user
+        return users.get_locked(self._connection, login, deleted=deleted)
 
     def list_users(self, active: bool | None = None, deleted: bool = False) -> tuple[User, ...]:
         """All users, or only active or inactive ones, or the deleted ones; sorted by login."""
@@ -55,10 +57,7 @@ class Transaction:
 
     def stored_users(self, active: bool | None = None, deleted: bool = False) -> tuple[StoredUser, ...]:
         """Like :meth:`list_users`, with the times of each."""
-        conditions = [tables.users.c.deleted_at.is_not(None) if deleted else users.live()]
-        if active is not None:
-            conditions.append(tables.users.c.active.is_(active))
-        return users.load(self._connection, *conditions)
+        return users.listed(self._connection, active, deleted)
 
     def stored_user(self, login: str) -> StoredUser:
         """The user of this login with its times, or the one deleted last. Raises NotFound."""
@@ -67,40 +66,92 @@ class Transaction:
     def users_of(self, endpoint_ids: Iterable[str]) -> dict[str, User]:
         """Endpoint id to the user who has it now; ids that nobody has are left out."""
         wanted = frozenset(endpoint_ids)
-        found = users.load(self._connection, users.by_endpoint(wanted), users.live())
+        found = users.of_endpoints(self._connection, wanted)
         return {id: stored.user for stored in found for id in stored.user.endpoint_ids if id in wanted}
 
-    def insert_user(self, user: User) -> None:
-        """Add a user. Raises Conflict when its login or one of its endpoint ids is taken."""
-        self.insert_users([user])
+    def users_for(self, keys: Collection[str] | None, source: str | None = None) -> Iterator[StoredUser]:
+        """Users whose login key is among these, or who are of that source; all where neither is said.
 
-    def insert_users(self, records: Sequence[User]) -> None:
-        """Add users. Raises Conflict when a login or an endpoint id is taken."""
-        users.create(self._connection, records)
-
-    def update_user(self, login: str, user: User) -> None:
-        """Make the user of this login what the record says, its login included.
-
-        Extensions that the record lacks are deleted: their numbers begin to rest. Raises NotFound, Conflict.
+        By id, read from the database some at a time and not locked; other methods may be called meanwhile.
         """
-        users.replace(self._connection, self._get(login), user)
+        return users.stream(self._connection, keys, source)
 
-    def mark_deleted(self, login: str) -> User:
-        """Delete a user; the numbers begin to rest. Returns it as it was. Raises NotFound."""
-        stored = self._get(login)
-        users.mark_deleted(self._connection, [stored])
-        return stored.user
+    def deleted_for(self, keys: Collection[str], rest_days: int) -> dict[str, StoredUser]:
+        """Login key to the user of it who was deleted last, within so many days, where no live one is."""
+        return users.resting(self._connection, keys, rest_days)
 
-    def restore_user(self, login: str, rest_days: int) -> User:
-        """Undo the last deletion of this login.
+    def users_by_id(self, ids: Iterable[int]) -> dict[int, StoredUser]:
+        """The users of these ids, live or deleted."""
+        return users.of_ids(self._connection, ids)
 
-        Raises NotFound, and Conflict when the login or one of the numbers is somebody else's by now.
+    def lock_users(self, ids: Iterable[int]) -> dict[int, StoredUser]:
+        """The same, as they are now: nobody else changes them before this transaction ends."""
+        return users.lock(self._connection, ids)
+
+    def count_of(self, source: str) -> int:
+        """How many users the source speaks for."""
+        return users.count_of(self._connection, source)
+
+    def hold_applies(self, seconds: float) -> None:
+        """Wait until no other change of many users is under way, and keep others out until the end.
+
+        Raises Conflict when that takes longer.
         """
-        stored = self._get(login, deleted=True)
-        wanted = [extension.number for extension in stored.user.extensions]
-        self._check(wanted, rest_days, {stored.id})
-        users.unmark_deleted(self._connection, stored)
-        return stored.user
+        user_changes.hold(self._connection, seconds)
+
+    def write_users(self, changes: Sequence[UserChange]) -> None:
+        """Carry out these changes of records and note them in the history; Asterisk's rows are another step.
+
+        Users that lose logins or numbers to others come in the same call or an earlier one; see
+        :meth:`release` for those who only exchange numbers. Raises Conflict where a login or number is taken,
+        or a user is not any more what its change rests on.
+        """
+        if changes:
+            user_changes.write(self._connection, self._change(), changes)
+
+    def release(self, endpoint_ids: Collection[str]) -> None:
+        """Take these extensions from whoever has them, before :meth:`write_users` gives them to others."""
+        if endpoint_ids:
+            user_changes.release(self._connection, endpoint_ids)
+
+    # -- history
+
+    @property
+    def change_id(self) -> int | None:
+        """What the history calls this transaction's change; None where nothing was written yet."""
+        return self._change_id
+
+    def note_rows(self, plan: Plan, owners: Mapping[str, StoredUser]) -> None:
+        """Note what was mended in Asterisk's rows; ``owners`` are the users by their endpoint ids."""
+        if plan:
+            history.note_rows(self._connection, self._change(), plan, owners)
+
+    def history(
+        self, login: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> tuple[HistoryChange, ...]:
+        """The changes, newest first: of the users of a login, not older than ``since``, at most so many."""
+        return history.changes(self._connection, login, since, limit)
+
+    def history_change(self, id: int) -> HistoryChange:
+        """One change. Raises NotFound."""
+        return history.change(self._connection, id)
+
+    def history_entries(self, id: int) -> Iterator[HistoryEntry]:
+        """What one change did to each user, read some at a time; other methods may be called meanwhile."""
+        return history.entries(self._connection, id)
+
+    def past_secrets(self, id: int) -> dict[tuple[int, str], Credentials]:
+        """What a change replaced or took away: user id and endpoint id to the credentials before it."""
+        return history.past_secrets(self._connection, id)
+
+    def trim_history(self, keep_days: int) -> int:
+        """Forget changes that are older than so many days (0 keeps all); returns how many those were."""
+        return history.trim(self._connection, keep_days) if keep_days else 0
+
+    def _change(self) -> int:
+        if self._change_id is None:
+            self._change_id = history.begin(self._connection, self._origin)
+        return self._change_id
 
     # -- numbers
 
@@ -117,9 +168,17 @@ class Transaction:
         """
         return self.allocate_numbers(ranges, 1, rest_days)[0]
 
-    def allocate_numbers(self, ranges: Sequence[Range], count: int, rest_days: int) -> tuple[str, ...]:
-        """The lowest free numbers, none twice in this transaction. Raises Conflict when there are fewer."""
+    def allocate_numbers(
+        self, ranges: Sequence[Range], count: int, rest_days: int, besides: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """The lowest free numbers, none twice in this transaction, and none of ``besides``.
+
+        Raises Conflict when there are fewer.
+        """
+        if not count:
+            return ()
         self.lock_numbers()
+        self._given.update(besides)
         found = numbers.allocate(self._connection, self._names, ranges, count, rest_days, self._given)
         self._given.update(found)
         return found
@@ -141,8 +200,8 @@ class Transaction:
 
     def check_numbers(self, wanted: Sequence[str], rest_days: int, login: str | None = None) -> None:
         """The same for many; the error names every one."""
-        own = users.load(self._connection, users.by_login([login])) if login is not None else ()
-        self._check(wanted, rest_days, {stored.id for stored in own})
+        own = users.ids_of(self._connection, login) if login is not None else ()
+        self._check(wanted, rest_days, set(own))
 
     # -- Asterisk's rows
 
@@ -161,14 +220,6 @@ class Transaction:
 
     # -- what is told
 
-    def audit(self, login: str | None, changes: Mapping[str, Any]) -> None:
-        """Note what was changed. ``changes`` must be fit for JSON, which a Secret is not."""
-        self._connection.execute(
-            insert(tables.audit).values(
-                actor=self._actor, command=self._command, login=login, changes=dict(changes)
-            )
-        )
-
     def queue(self, nodes: Sequence[str], orders: Sequence[NodeOrder]) -> None:
         """Every node is to be told every order once this transaction is committed."""
         outbox.queue(self._connection, nodes, orders)
@@ -179,9 +230,6 @@ class Transaction:
         outbox.expire_contacts(
             self._connection, self._names, {aor: kept for aor, kept in keep.items() if kept is not None}
         )
-
-    def _get(self, login: str, deleted: bool = False) -> StoredUser:
-        return users.get(self._connection, login, deleted=deleted, lock=True)
 
     def _check(self, wanted: Sequence[str], rest_days: int, besides: set[int]) -> None:
         self.lock_numbers()

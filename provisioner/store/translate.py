@@ -6,20 +6,23 @@ message of ours, nor into its traceback where a row was refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import psycopg
+from psycopg.errors import Diagnostic
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from provisioner.errors import Conflict, ProvisionerError, SchemaOutdated, StoreError, StoreUnavailable
+from provisioner.records.text import show
 
-# Constraint to what it means to the operator.
+# Constraint to what it means to the operator; where it says which, that is a login or an endpoint id.
 _CONFLICTS: Final = {
-    "users_login_taken": "a user with this login exists already",
-    "extensions_endpoint_taken": "one of the numbers is held by another user",
+    "users_login_taken": "there is a user {} already",
+    "extensions_endpoint_taken": "{} is held by another user",
     "extensions_position_taken": "somebody else changed this user at the same time; look and try again",
     "extensions_one_primary": "a user has exactly one primary extension",
 }
@@ -55,7 +58,7 @@ def translate(error: BaseException | None, where: str) -> StoreError:
     constraint = (diag.constraint_name if diag else None) or ""
     said = _first_line(diag.message_primary if diag and diag.message_primary else str(error))
     if constraint in _CONFLICTS:
-        return Conflict(f"Nothing was written: {_CONFLICTS[constraint]}.")
+        return Conflict(f"Nothing was written: {_CONFLICTS[constraint].format(_key(diag))}.")
     if constraint in _RULES:
         return StoreError(f"Nothing was written: {_RULES[constraint]}.")
     match state:
@@ -92,6 +95,12 @@ def translate(error: BaseException | None, where: str) -> StoreError:
     if not state or state[:2] == "08" or isinstance(error, psycopg.InterfaceError):
         return _unreachable(said, str(error), where)
     return StoreError(f"{where}: {said} ({state}).")
+
+
+def _key(diag: Diagnostic | None) -> str:
+    """What the refused row has in the index: ``Key (login_key)=(anna) already exists.``, in any language."""
+    found = re.search(r"\)=\((.*)\)", (diag and diag.message_detail) or "", re.DOTALL)
+    return show(found[1]) if found else "of this kind"
 
 
 def _unreachable(said: str, text: str, where: str) -> StoreUnavailable:

@@ -1,78 +1,122 @@
-"""Users and their extensions in our own tables. Everything here takes many at once."""
+"""Users and their extensions as our own tables hold them: read one, some, or all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, text
 
-from provisioner.errors import Conflict, NotFound
+from provisioner.errors import NotFound
 from provisioner.records import Credentials, Extension, Kind, User, login_key, parse_login
 from provisioner.records.text import show
 from provisioner.secret import Secret
-from provisioner.store.tables import extensions, users
 
-_KEPT: Final = ("md5", "sha256", "realm", "secret_plain", "secret_length")
-_EXTENSION: Final = tuple(extensions.c[name] for name in ("kind", "number", "label", "lines", *_KEPT))
+# A deleted user has the extensions that were deleted with it; those it lost before have another time.
+_SELECT: Final = """
+    SELECT u.id, u.login, u.name, u.email, u.active, u.source, u.version,
+        u.created_at, u.updated_at, u.deleted_at,
+        e.number, e.kind, e.lines, e.label, e.md5, e.sha256, e.realm, e.secret_plain, e.secret_length
+    FROM provisioner.users u LEFT JOIN provisioner.extensions e
+        ON e.user_id = u.id AND e.deleted_at IS NOT DISTINCT FROM u.deleted_at
+    WHERE {where} ORDER BY {order}, e.position
+"""
+# SQLAlchemy's Row is a tuple, but has no types for the columns of a text.
+_Row = Sequence[Any]
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_FETCHED: Final = 2_000
+"""Rows fetched at once where users are streamed."""
+
+_LIVE: Final = "u.deleted_at IS NULL"
+_OF_LOGIN: Final = "u.login_key = ANY (CAST(:keys AS text[]))"
+_OF_ID: Final = "u.id = ANY (CAST(:ids AS bigint[]))"
+_OF_ENDPOINT: Final = """
+    u.id IN (SELECT user_id FROM provisioner.extensions
+             WHERE endpoint_id = ANY (CAST(:endpoint_ids AS text[])) AND deleted_at IS NULL)
+"""
+_LOCK: Final = f"SELECT id FROM provisioner.users u WHERE {_OF_ID} ORDER BY id FOR UPDATE"  # noqa: S608
+
+_LAST_DELETED: Final = """
+    u.id IN (SELECT DISTINCT ON (login_key) id FROM provisioner.users AS gone
+             WHERE login_key = ANY (CAST(:keys AS text[])) AND deleted_at IS NOT NULL
+             ORDER BY login_key, deleted_at DESC, id DESC)
+"""
+_RESTS: Final = """
+    u.deleted_at > now() - make_interval(days => :rest) AND NOT EXISTS (
+        SELECT FROM provisioner.users now WHERE now.login_key = u.login_key AND now.deleted_at IS NULL)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """A user with what only the database knows. Times are aware."""
+    """A user with what only the database knows. Times are aware.
+
+    ``version`` is the change (of the history) that made the user what it is; 0: from before there was one.
+    """
 
     id: int
     user: User
+    version: int
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
 
 
-def load(
-    connection: Connection, *conditions: ColumnElement[bool], lock: bool = False
-) -> tuple[StoredUser, ...]:
-    """Users that meet all conditions, sorted by login; a deleted one with the extensions it had at the end.
-
-    With ``lock`` nobody else changes them before the transaction ends.
-    """
-    if lock:
-        ids = connection.scalars(
-            select(users.c.id).where(*conditions).order_by(users.c.id).with_for_update()
-        ).all()
-        conditions = (users.c.id == func.any(list(ids)),)
-    query = (
-        select(users, extensions.c.id.label("extension_id"), *_EXTENSION)
-        .join_from(users, extensions, isouter=True, onclause=_its_extensions())
-        .where(*conditions)
-        .order_by(users.c.login, users.c.id, extensions.c.position)
-    )
-    return tuple(_stored(connection.execute(query)))
-
-
-def by_login(logins: Iterable[str]) -> ColumnElement[bool]:
+def of_logins(connection: Connection, logins: Iterable[str]) -> tuple[StoredUser, ...]:
     """Those of these logins, without regard to case and Unicode form; what can be no login finds nobody."""
-    return users.c.login_key == func.any([login_key(login) for login in logins if _possible(login)])
+    return _load(connection, f"{_LIVE} AND {_OF_LOGIN}", {"keys": _keys(logins)})
 
 
-def by_endpoint(endpoint_ids: Iterable[str]) -> ColumnElement[bool]:
+def of_endpoints(connection: Connection, endpoint_ids: Iterable[str]) -> tuple[StoredUser, ...]:
     """Those who have one of these extensions now."""
-    owners = select(extensions.c.user_id).where(
-        extensions.c.endpoint_id == func.any(list(endpoint_ids)), extensions.c.deleted_at.is_(None)
+    return _load(connection, f"{_LIVE} AND {_OF_ENDPOINT}", {"endpoint_ids": list(endpoint_ids)})
+
+
+def of_ids(connection: Connection, ids: Iterable[int]) -> dict[int, StoredUser]:
+    """Those of these ids, live or deleted."""
+    return {stored.id: stored for stored in _load(connection, _OF_ID, {"ids": list(ids)})}
+
+
+def lock(connection: Connection, ids: Iterable[int]) -> dict[int, StoredUser]:
+    """The same, as they are now; from here to the end of the transaction nobody else changes them."""
+    locked = connection.execute(text(_LOCK), {"ids": list(ids)}).scalars()
+    return of_ids(connection, locked)
+
+
+def listed(connection: Connection, active: bool | None, deleted: bool) -> tuple[StoredUser, ...]:
+    """All users by login, or only active or inactive ones, or the deleted ones."""
+    where = "u.deleted_at IS NOT NULL" if deleted else _LIVE
+    if active is not None:
+        where += " AND u.active" if active else " AND NOT u.active"
+    return _load(connection, where, {})
+
+
+def stream(connection: Connection, keys: Collection[str] | None, source: str | None) -> Iterator[StoredUser]:
+    """Users whose login key is among these, or who are of that source; all, where neither is said.
+
+    In the order of their ids, some at a time; other statements may run meanwhile.
+    """
+    wanted = {"keys": None if keys is None else list(keys), "source": source}
+    asked = [_OF_LOGIN] * (keys is not None) + ["u.source = :source"] * (source is not None)
+    where = f"{_LIVE} AND ({' OR '.join(asked)})" if asked else _LIVE
+    # PostgreSQL plans a cursor as if only its first rows were wanted.
+    connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
+    result = connection.execute(
+        text(_SELECT.format(where=where, order="u.id")),
+        {name: value for name, value in wanted.items() if value is not None},
+        execution_options={"stream_results": True, "max_row_buffer": _FETCHED, "yield_per": _FETCHED},
     )
-    return users.c.id.in_(owners)
+    with result:
+        yield from _stored(result)
 
 
-def live() -> ColumnElement[bool]:
-    """Not deleted."""
-    return users.c.deleted_at.is_(None)
-
-
-def get(connection: Connection, login: str, *, deleted: bool, lock: bool) -> StoredUser:
-    """The user of this login, or the one of this login deleted last. Raises NotFound."""
-    found = newest_deleted(connection, login, lock=lock) if deleted else current(connection, login, lock=lock)
+def get_locked(connection: Connection, login: str, *, deleted: bool) -> StoredUser:
+    """The user of this login, or the one of this login deleted last; locked. Raises NotFound."""
+    found = newest_deleted(connection, login) if deleted else current(connection, login)
+    if found is not None:
+        found = _locked(connection, found)
     if found is None:
         raise NotFound(f"There is no {'deleted ' if deleted else ''}user {show(login)}.")
     return found
@@ -86,80 +130,50 @@ def get_any(connection: Connection, login: str) -> StoredUser:
     return found
 
 
-def current(connection: Connection, login: str, *, lock: bool = False) -> StoredUser | None:
+def current(connection: Connection, login: str) -> StoredUser | None:
     """The user of this login, not a deleted one."""
-    return next(iter(load(connection, by_login([login]), live(), lock=lock)), None)
+    return next(iter(of_logins(connection, [login])), None)
 
 
-def newest_deleted(connection: Connection, login: str, *, lock: bool = False) -> StoredUser | None:
+def newest_deleted(connection: Connection, login: str) -> StoredUser | None:
     """Of the deleted users of this login the one deleted last."""
-    newest = connection.scalar(
-        select(users.c.id)
-        .where(by_login([login]), users.c.deleted_at.is_not(None))
-        .order_by(users.c.deleted_at.desc(), users.c.id.desc())
-        .limit(1)
-    )
-    return None if newest is None else load(connection, users.c.id == newest, lock=lock)[0]
+    return next(iter(_load(connection, _LAST_DELETED, {"keys": _keys([login])})), None)
 
 
-def create(connection: Connection, records: Sequence[User]) -> None:
-    """Add new users. Raises Conflict when a login or an endpoint id is taken."""
-    if not records:
-        return
-    keys = [login_key(record.login) for record in records]
-    taken = load(connection, users.c.login_key == func.any(keys), live())
-    if taken:
-        raise Conflict(f"There is a user {taken[0].user.login!r} already.")
-    rows = [_user_values(record) for record in records]
-    ids = connection.execute(
-        insert(users).returning(users.c.id, sort_by_parameter_order=True), rows
-    ).scalars()
-    _insert_extensions(connection, dict(zip(ids, records, strict=True)))
+def resting(connection: Connection, keys: Collection[str], rest_days: int) -> dict[str, StoredUser]:
+    """Login key to the user of it who was deleted last: where that is no longer ago, and no live one is."""
+    found = _load(connection, f"{_LAST_DELETED} AND {_RESTS}", {"keys": list(keys), "rest": rest_days})
+    return {login_key(stored.user.login): stored for stored in found}
 
 
-def replace(connection: Connection, stored: StoredUser, record: User) -> None:
-    """Make the stored user what the record says; extensions that it lacks begin to rest."""
-    connection.execute(
-        update(users).where(users.c.id == stored.id).values(**_user_values(record), updated_at=func.now())
-    )
-    current = (extensions.c.user_id == stored.id, extensions.c.deleted_at.is_(None))
-    # The rows that stay are written anew, so that positions and kinds can change places.
-    connection.execute(
-        delete(extensions).where(*current, extensions.c.endpoint_id == func.any(list(record.endpoint_ids)))
-    )
-    connection.execute(update(extensions).where(*current).values(deleted_at=func.now()))
-    _insert_extensions(connection, {stored.id: record})
+def count_of(connection: Connection, source: str) -> int:
+    """How many users the source speaks for."""
+    query = "SELECT count(*) FROM provisioner.users WHERE source = :source AND deleted_at IS NULL"
+    return int(connection.execute(text(query), {"source": source}).scalar_one())
 
 
-def mark_deleted(connection: Connection, stored: Sequence[StoredUser]) -> None:
-    """Delete users: they and their extensions stay, marked, so that numbers rest and a restore can follow."""
-    ids = [one.id for one in stored]
-    now = func.now()
-    connection.execute(
-        update(extensions)
-        .where(extensions.c.user_id == func.any(ids), extensions.c.deleted_at.is_(None))
-        .values(deleted_at=now)
-    )
-    connection.execute(
-        update(users).where(users.c.id == func.any(ids)).values(deleted_at=now, updated_at=now)
-    )
+def ids_of(connection: Connection, login: str) -> tuple[int, ...]:
+    """Everybody who has or had this login."""
+    query = f"SELECT id FROM provisioner.users u WHERE {_OF_LOGIN}"  # noqa: S608 - no value in it
+    return tuple(connection.execute(text(query), {"keys": _keys([login])}).scalars())
 
 
-def unmark_deleted(connection: Connection, stored: StoredUser) -> None:
-    """Undo mark_deleted. Raises Conflict when the login is in use again."""
-    if load(connection, by_login([stored.user.login]), live()):
-        raise Conflict(f"{stored.user.login!r} cannot be restored: there is a new user of that login.")
-    connection.execute(
-        update(extensions)
-        .where(extensions.c.user_id == stored.id, extensions.c.deleted_at == stored.deleted_at)
-        .values(deleted_at=None)
-    )
-    connection.execute(
-        update(users).where(users.c.id == stored.id).values(deleted_at=None, updated_at=func.now())
-    )
+def _locked(connection: Connection, found: StoredUser) -> StoredUser | None:
+    """The user as it is under the lock; None where it was deleted or restored meanwhile."""
+    now = lock(connection, [found.id]).get(found.id)
+    return now if now is not None and now.deleted_at == found.deleted_at else None
 
 
-def _possible(login: str) -> bool:
+def _load(connection: Connection, where: str, values: Mapping[str, object]) -> tuple[StoredUser, ...]:
+    query = text(_SELECT.format(where=where, order="u.login, u.id"))
+    return tuple(_stored(connection.execute(query, values)))
+
+
+def _keys(logins: Iterable[str]) -> list[str]:
+    return [login_key(login) for login in logins if is_login(login)]
+
+
+def is_login(login: str) -> bool:
     """Whether PostgreSQL can be asked for it: NUL and halves of surrogate pairs are no text there."""
     try:
         parse_login(login)
@@ -168,81 +182,30 @@ def _possible(login: str) -> bool:
     return True
 
 
-def _its_extensions() -> ColumnElement[bool]:
-    return (extensions.c.user_id == users.c.id) & extensions.c.deleted_at.is_not_distinct_from(
-        users.c.deleted_at
-    )
+def _stored(rows: Iterable[_Row]) -> Iterator[StoredUser]:
+    """One user for each run of rows of the same id."""
+    realms: dict[str, str] = {}
+    last: Any = None
+    extensions: list[Extension] = []
+    for row in rows:
+        if last is None or row[0] != last[0]:
+            if last is not None:
+                yield _user(last, extensions)
+            last, extensions = row, []
+        if row[10] is not None:
+            extensions.append(_extension(row, realms))
+    if last is not None:
+        yield _user(last, extensions)
 
 
-def _insert_extensions(connection: Connection, records: Mapping[int, User]) -> None:
-    rows = [
-        _extension_values(user_id, position, extension)
-        for user_id, record in records.items()
-        for position, extension in enumerate(record.extensions)
-    ]
-    if rows:
-        connection.execute(insert(extensions), rows)
+def _user(row: _Row, extensions: list[Extension]) -> StoredUser:
+    id, login, name, email, active, source, version, created_at, updated_at, deleted_at = row[:10]
+    user = User(login, name, email, active, tuple(extensions), source)
+    return StoredUser(id, user, version, created_at, updated_at, deleted_at)
 
 
-def _user_values(record: User) -> dict[str, Any]:
-    return {
-        "login": record.login,
-        "login_key": login_key(record.login),
-        "name": record.name,
-        "email": record.email,
-        "active": record.active,
-    }
-
-
-def _extension_values(user_id: int, position: int, extension: Extension) -> dict[str, Any]:
-    credentials = extension.credentials
-    return {
-        "user_id": user_id,
-        "position": position,
-        "kind": extension.kind.value,
-        "number": extension.number,
-        "label": extension.label,
-        "endpoint_id": extension.endpoint_id,
-        "lines": extension.lines,
-        "md5": credentials.md5,
-        "sha256": credentials.sha256,
-        "realm": credentials.realm,
-        "secret_plain": credentials.plain.reveal() if credentials.plain else None,
-        "secret_length": credentials.chosen_length,
-    }
-
-
-def _stored(rows: Iterable[Row[Any]]) -> Iterator[StoredUser]:
-    for _, group in groupby(rows, key=lambda row: row.id):
-        its = list(group)
-        first = its[0]
-        yield StoredUser(
-            id=first.id,
-            user=User(
-                login=first.login,
-                name=first.name,
-                email=first.email,
-                active=first.active,
-                extensions=tuple(_extension(row) for row in its if row.extension_id is not None),
-            ),
-            created_at=first.created_at,
-            updated_at=first.updated_at,
-            deleted_at=first.deleted_at,
-        )
-
-
-def _extension(row: Row[Any]) -> Extension:
-    plain = row.secret_plain
-    return Extension(
-        number=row.number,
-        kind=Kind(row.kind),
-        lines=row.lines,
-        label=row.label,
-        credentials=Credentials(
-            md5=row.md5,
-            sha256=row.sha256,
-            realm=row.realm,
-            plain=None if plain is None else Secret(plain),
-            chosen_length=row.secret_length,
-        ),
-    )
+def _extension(row: _Row, realms: dict[str, str]) -> Extension:
+    number, kind, lines, label, md5, sha256, realm, plain, length = row[10:]
+    kept = None if plain is None else Secret(plain)
+    credentials = Credentials(md5, sha256, realms.setdefault(realm, realm), kept, length)
+    return Extension(number, _KINDS[kind], lines, credentials, label)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioner.plan import Plan, diff
+from provisioner.plan.users import UserChange, Verb
 from provisioner.realtime import AORS, AUTHS, ENDPOINTS, Rows, Value
 from provisioner.records import Extension, Kind, User, digest
 from provisioner.secret import Secret
+from provisioner.store import Store, Transaction
 
 SECRET = Secret("not-in-any-message-4711")
 
@@ -34,6 +36,30 @@ def user(login: str, *numbers: str, name: str = "Anna Nowak", active: bool = Tru
         active=active,
         extensions=tuple(extension(number, kind) for number, kind in zip(numbers, kinds, strict=True)),
     )
+
+
+def create(tx: Transaction, *users: User) -> None:
+    tx.write_users([UserChange(Verb.CREATE, None, one) for one in users])
+
+
+def change(tx: Transaction, login: str, after: User) -> None:
+    stored = tx.stored_for_change(login)
+    tx.write_users([UserChange(Verb.UPDATE, stored.user, after, stored.id)])
+
+
+def delete(tx: Transaction, login: str) -> None:
+    stored = tx.stored_for_change(login)
+    tx.write_users([UserChange(Verb.DELETE, stored.user, None, stored.id)])
+
+
+def restore(tx: Transaction, login: str) -> None:
+    stored = tx.stored_for_change(login, deleted=True)
+    tx.write_users([UserChange(Verb.RESTORE, stored.user, stored.user, stored.id)])
+
+
+def add(store: Store, *users: User) -> None:
+    with store.transaction(actor="tester", command="user add") as tx:
+        create(tx, *users)
 
 
 def rows(*ids: str, **endpoint: Value) -> Rows:

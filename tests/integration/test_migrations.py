@@ -22,7 +22,7 @@ from provisioner.store.schema import dump
 from provisioner.store.tables import metadata
 from tests.integration import upstream
 from tests.integration.conftest import address
-from tests.integration.people import rows, user
+from tests.integration.people import add, create, rows, user
 
 Sql = psycopg.Connection[Any]
 
@@ -111,8 +111,7 @@ def test_a_database_made_from_schema_sql_is_up_to_date(make_database: Callable[[
     with Store(by_hand) as store:
         store.upgrade()
         assert store.check() == ()
-        with store.transaction(actor="tester", command="x") as tx:
-            tx.insert_user(user("anna", "7001"))
+        add(store, user("anna", "7001"))
 
 
 def test_a_migration_depends_on_nothing_that_may_change() -> None:
@@ -164,7 +163,7 @@ def test_a_schema_of_its_own_gets_asterisks_tables(empty_database: URL) -> None:
         assert store.check() == ()
         assert set(store.columns()) == set(ASTERISK_COLUMNS)
         with store.transaction(actor="tester", command="x") as tx:
-            tx.insert_user(user("anna", "7001"))
+            create(tx, user("anna", "7001"))
             tx.write(diff(rows("7001"), tx.rows(["7001"])))
             assert tx.rows(["7001"]) == rows("7001")
     assert catalog(empty_database) == []
@@ -187,7 +186,7 @@ def test_an_adopted_database_is_written_with_the_columns_and_types_it_has(adopte
         assert has["ps_endpoints"]["direct_media"] is None
         wanted = rows("7001", direct_media="no", dtmf_mode="rfc4733", device_state_busy_at=2)
         with store.transaction(actor="tester", command="x") as tx:
-            tx.insert_user(user("anna", "7001"))
+            create(tx, user("anna", "7001"))
             tx.write(diff(wanted, tx.rows(["7001"])))
             assert tx.rows(["7001"]) == wanted
         with store.transaction(actor="tester", command="x") as tx:

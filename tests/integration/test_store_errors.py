@@ -21,7 +21,7 @@ from provisioner.secret import Secret
 from provisioner.store import Embedded, Store
 from provisioner.store.postmaster import is_alive, wait_until
 from tests.integration.conftest import address
-from tests.integration.people import SECRET, extension, user
+from tests.integration.people import SECRET, create, extension, user
 
 
 def ask(store: Store) -> object:
@@ -32,7 +32,7 @@ def ask(store: Store) -> object:
 def add(store: Store, users: Iterable[User]) -> None:
     with store.transaction(actor="tester", command="x") as tx:
         for one in users:
-            tx.insert_user(one)
+            create(tx, one)
 
 
 def pid_of(embedded: Embedded) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.errors import Conflict
 from provisioner.store import Store, Use
-from tests.integration.people import Numbers, user
+from tests.integration.people import Numbers, change, create, delete, user
 
 Sql = psycopg.Connection[tuple[object, ...]]
 
@@ -23,13 +23,13 @@ def take(store: Store, login: str, ranges: list[Numbers], rest_days: int = 30) -
     """What `user add` does with a number."""
     with store.transaction(actor="tester", command="user add") as tx:
         number = tx.allocate_number(ranges, rest_days)
-        tx.insert_user(user(login, number))
+        create(tx, user(login, number))
         return number
 
 
 def drop(store: Store, login: str) -> None:
     with store.transaction(actor="tester", command="user delete") as tx:
-        tx.mark_deleted(login)
+        delete(tx, login)
 
 
 def age(sql: Sql, days: float) -> None:
@@ -76,7 +76,7 @@ def test_a_range_of_fifteen_digits_is_searched_without_counting_it_out(store: St
 
 def test_a_gap_behind_thousands_of_held_numbers_is_found(store: Store) -> None:
     with store.transaction(actor="tester", command="import") as tx:
-        tx.insert_users([user(f"user{n}", f"{n:06}") for n in range(3000)])
+        create(tx, *[user(f"user{n}", f"{n:06}") for n in range(3000)])
     assert take(store, "anna", [Numbers("000000", "999999")]) == "003000"
 
 
@@ -98,8 +98,8 @@ def test_without_any_rest_a_number_is_given_again_at_once(store: Store) -> None:
 
 def test_the_state_of_a_number_names_its_holder_or_the_end_of_its_rest(store: Store, sql: Sql) -> None:
     with store.transaction(actor="tester", command="x") as tx:
-        tx.insert_users([user("anna", "7001"), user("bob", "7002")])
-        tx.mark_deleted("bob")
+        create(tx, user("anna", "7001"), user("bob", "7002"))
+        delete(tx, "bob")
     sql.execute("INSERT INTO ps_aors (id) VALUES ('7003')")
     with store.transaction(actor="tester", command="x") as tx:
         states = tx.number_states(["7001", "7002", "7003", "7004"], 30)
@@ -112,8 +112,8 @@ def test_the_state_of_a_number_names_its_holder_or_the_end_of_its_rest(store: St
 def test_a_given_number_must_be_free_and_the_error_says_why_it_is_not(store: Store, sql: Sql) -> None:
     sql.execute("INSERT INTO ps_aors (id) VALUES ('7003')")
     with store.transaction(actor="tester", command="x") as tx:
-        tx.insert_users([user("anna", "7001"), user("bob", "7002")])
-        tx.mark_deleted("bob")
+        create(tx, user("anna", "7001"), user("bob", "7002"))
+        delete(tx, "bob")
         tx.check_numbers(["7004", "123456789012345"], 30)
         with pytest.raises(
             Conflict, match=r"7001 belongs to 'anna'; 7002 rests until 2\d{3}-.*'bob'; 7003 is in use"
@@ -123,8 +123,8 @@ def test_a_given_number_must_be_free_and_the_error_says_why_it_is_not(store: Sto
 
 def test_what_a_user_holds_or_held_is_no_obstacle_to_itself(store: Store) -> None:
     with store.transaction(actor="tester", command="x") as tx:
-        tx.insert_users([user("anna", "7001", "7002"), user("bob", "7003")])
-        tx.update_user("anna", user("anna", "7001"))
+        create(tx, user("anna", "7001", "7002"), user("bob", "7003"))
+        change(tx, "anna", user("anna", "7001"))
         tx.check_numbers(["7001", "7002"], 30, login="ANNA")
         with pytest.raises(Conflict, match="7003 belongs to 'bob'"):
             tx.check_number("7003", 30, login="anna")

@@ -10,7 +10,7 @@ from provisioner.plan import Action, Change, NodeOrder, Plan, diff
 from provisioner.realtime import AORS, AUTHS, ENDPOINTS, TABLES, Rows
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.store import Store
-from tests.integration.people import SECRET, plan, rows, user
+from tests.integration.people import SECRET, create, plan, rows, user
 
 Sql = psycopg.Connection[tuple[object, ...]]
 
@@ -29,7 +29,7 @@ def read(store: Store, *ids: str) -> Rows:
 def own(store: Store, *numbers: str) -> None:
     """Users who hold these numbers, so that rows of them are ours."""
     with store.transaction(actor="tester", command="x") as tx:
-        tx.insert_users([user(f"user{number}", number) for number in numbers])
+        create(tx, *[user(f"user{number}", number) for number in numbers])
 
 
 def test_rows_come_back_as_they_were_written(store: Store) -> None:
@@ -227,23 +227,6 @@ def test_orders_expire_the_contacts_that_they_do_not_keep(store: Store, sql: Sql
         )
     left = sql.execute("SELECT id FROM ps_contacts WHERE expiration_time > 1 ORDER BY id").fetchall()
     assert left == [("7002^3B@1",), ("7003^3B@1",)]
-
-
-def test_the_audit_trail_says_who_did_what_and_is_only_ever_added_to(store: Store, sql: Sql) -> None:
-    with store.transaction(actor="anna@pbx", command="provisioner user add") as tx:
-        tx.audit("bob", {"name": ["Bób", None]})
-    assert sql.execute("SELECT actor, command, login, changes FROM provisioner.audit").fetchall() == [
-        ("anna@pbx", "provisioner user add", "bob", {"name": ["Bób", None]})
-    ]
-    for statement in ("DELETE FROM", "UPDATE", "TRUNCATE"):
-        rest = " SET actor = 'x'" if statement == "UPDATE" else ""
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only ever added to"):
-            sql.execute(f"{statement} provisioner.audit{rest}".encode())
-
-
-def test_a_secret_cannot_get_into_the_audit_trail(store: Store) -> None:
-    with pytest.raises(TypeError), store.transaction(actor="tester", command="x") as tx:
-        tx.audit("bob", {"secret": SECRET})
 
 
 def test_auths_and_aors_alone_are_no_concern_of_the_rule(sql: Sql) -> None:
