@@ -12,11 +12,13 @@ from typing import Any, NoReturn
 import click
 
 from provisioner import __version__
+from provisioner.cli.apply import apply, plan
 from provisioner.cli.common import plain
 from provisioner.cli.conf import conf
 from provisioner.cli.db import db
 from provisioner.cli.doctor import doctor
 from provisioner.cli.export import export
+from provisioner.cli.history import history, undo
 from provisioner.cli.nodes import reload, status
 from provisioner.cli.tour import demo
 from provisioner.cli.user import user
@@ -84,5 +86,5 @@ def main(ctx: click.Context, config: Path | None, actor: str | None, debug: bool
     ctx.obj = {"config": config, "actor": actor}
 
 
-for command in (db, user, export, reload, status, conf, doctor, demo):
+for command in (db, user, plan, apply, export, history, undo, reload, status, conf, doctor, demo):
     main.add_command(command)

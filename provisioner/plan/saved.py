@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -90,13 +90,18 @@ def load(lines: Iterable[str], name: str) -> Saved:
     return Saved(origin, changes)
 
 
-def moved(saved: Saved, plan: UserPlan, effects: Iterable[Orders]) -> list[str]:
-    """How the plan made now differs from the saved one: a sentence for each difference.
+def snapshot(plan: UserPlan, effects: Iterable[Orders]) -> dict[str, str]:
+    """A plan to compare a later one with: what the file holds of each change, by login."""
+    return {change.key: line for change, line in zip(plan, _lines(plan, effects), strict=True)}
+
+
+def moved(agreed: Mapping[str, str], plan: UserPlan, effects: Iterable[Orders]) -> list[str]:
+    """How the plan made now differs from the one agreed to (a snapshot): a sentence for each difference.
 
     Where in the input a change stands does not count.
     """
     found: list[str] = []
-    left = dict(saved.changes)
+    left = dict(agreed)
     for change, line in zip(plan, _lines(plan, effects), strict=True):
         then = left.pop(change.key, None)
         if then is None:

@@ -22,9 +22,10 @@ class Verb(StrEnum):
 class UserChange:
     """One user created, changed, deleted or restored.
 
-    ``before`` is None of a created user, and of a restored one the record as it was deleted; ``after`` is None
-    of a deleted user. ``id`` is what the store calls the user, None of a created one. ``issued`` are the new
-    secrets. ``line`` is where the input asks for it. ``returns_to`` is the version that an undo brings back.
+    ``before`` is None of a created user, and of a restored one the record as it was deleted; ``after`` is
+    None of a deleted user. ``id`` is what the store calls the user, None of a created one. ``issued`` are the
+    new secrets. ``line`` is where the input asks for it. ``returns_to`` is the version that an undo brings
+    back.
     """
 
     verb: Verb
@@ -64,8 +65,8 @@ class UserChange:
 class UserPlan:
     """Every change of users, sorted by login, and what they are judged by.
 
-    ``source`` is whose users these are (None: an undo's), ``of_source`` how many it has before, ``unchanged`` how
-    many the input asks for as they are.
+    ``source`` is whose users these are (None: an undo's), ``of_source`` how many it has before,
+    ``unchanged`` how many the input asks for as they are.
     """
 
     changes: tuple[UserChange, ...] = ()

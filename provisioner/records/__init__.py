@@ -1,10 +1,17 @@
 """What an administrator types: users, their extensions and secrets, and the rules they keep. Pure."""
 
-from provisioner.records.data import user_data
+from provisioner.records.data import user_data, user_from
 from provisioner.records.entry import Entry, Part, entry_of
 from provisioner.records.login import login_key, parse_login
 from provisioner.records.models import Credentials, Extension, IssuedSecret, Kind, User, endpoint_id
-from provisioner.records.secrets import check_secret, digest, generate_secret, matches, required_length
+from provisioner.records.secrets import (
+    check_secret,
+    digest,
+    generate_secret,
+    matches,
+    required_length,
+    secret_fault,
+)
 from provisioner.records.spec import ExtensionSpec, UserSpec, validate_user
 
 __all__ = [
@@ -26,6 +33,8 @@ __all__ = [
     "matches",
     "parse_login",
     "required_length",
+    "secret_fault",
     "user_data",
+    "user_from",
     "validate_user",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from provisioner.records.models import User
+from provisioner.records.models import Credentials, Extension, Kind, User
 
 
 def user_data(user: User) -> dict[str, Any]:
@@ -26,3 +27,24 @@ def user_data(user: User) -> dict[str, Any]:
             for part in user.extensions
         ],
     }
+
+
+def user_from(data: Mapping[str, Any], credentials: Callable[[str], Credentials]) -> User:
+    """The inverse of :func:`user_data`; ``credentials`` gives those of an endpoint id. Raises KeyError."""
+    return User(
+        login=data["login"],
+        name=data["name"],
+        email=data["email"],
+        active=data["active"],
+        source=data.get("source"),
+        extensions=tuple(
+            Extension(
+                number=part["number"],
+                kind=Kind(part["kind"]),
+                label=part["label"],
+                lines=part["lines"],
+                credentials=credentials(part["endpoint_id"]),
+            )
+            for part in data["extensions"]
+        ),
+    )

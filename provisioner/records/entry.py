@@ -1,4 +1,4 @@
-"""A user as a file asks for it: what the file does not say stays as it is, or is the default of a new user."""
+"""A user as a file asks for it: what it does not say stays as it is, or is the default of a new user."""
 
 from __future__ import annotations
 

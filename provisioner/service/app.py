@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import CommitUnknown, SettingsError, StoreUnavailable
-from provisioner.plan import Plan, diff, orders
-from provisioner.realtime import compile_user, merge
-from provisioner.records import User, login_key, user_data
 from provisioner.secret import Secret
 from provisioner.settings import NodeSettings, Settings, read_secret_file
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 class App:
     """Settings with what is made of them on first use; nothing connects before it is needed.
 
-    ``actor`` and ``command`` are what the audit says of every change.
+    ``actor`` and ``command`` are what the history says of every change.
     """
 
     def __init__(self, settings: Settings, actor: str, command: str) -> None:
@@ -75,9 +72,17 @@ class App:
         return self.settings.nodes if name is None else (self.settings.node(name),)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """One transaction of this command: all of it or nothing."""
-        with self.store.transaction(actor=self.actor, command=self.command) as tx:
+    def transaction(
+        self, file: str | None = None, sha256: str | None = None, undoes: int | None = None
+    ) -> Iterator[Transaction]:
+        """One transaction of this command: all of it or nothing.
+
+        The history says what it comes from: a ``file`` with the SHA-256 of its content, or the change that it
+        ``undoes``.
+        """
+        with self.store.transaction(
+            actor=self.actor, command=self.command, file=file, file_sha256=sha256, undoes=undoes
+        ) as tx:
             yield tx
 
     @contextmanager
@@ -87,48 +92,20 @@ class App:
             yield tx
 
     @contextmanager
-    def change(self) -> Iterator[Transaction]:
+    def change(
+        self, file: str | None = None, sha256: str | None = None, undoes: int | None = None
+    ) -> Iterator[Transaction]:
         """A transaction of a change: where the database is lost, the error says that nothing was written.
 
         Raises CommitUnknown where nobody knows.
         """
         try:
-            with self.transaction() as tx:
+            with self.transaction(file, sha256, undoes) as tx:
                 yield tx
         except CommitUnknown:
             raise
         except StoreUnavailable as exc:
             raise StoreUnavailable(f"Nothing was written: {exc}") from exc
-
-    def write(self, tx: Transaction, before: Sequence[User], after: Sequence[User]) -> Plan:
-        """Make the rows of these users what their records say, and queue what every node has to do.
-
-        The one path from records to rows: ``before`` are the users as they were, ``after`` as they
-        are to be, both only those that the change touches.
-        """
-        columns = tx.columns()
-        ids = frozenset(id for user in (*before, *after) for id in user.endpoint_ids)
-        wanted = merge(compile_user(user, self.settings.asterisk, columns) for user in after)
-        plan = diff(wanted, tx.rows(ids))
-        tx.write(plan)
-        to_tell = orders(plan)
-        tx.queue([node.name for node in self.settings.nodes], to_tell)
-        if self.settings.asterisk.contacts == "realtime":
-            tx.expire_contacts(to_tell)
-        self._audit(tx, before, after, plan)
-        return plan
-
-    def _audit(self, tx: Transaction, before: Sequence[User], after: Sequence[User], plan: Plan) -> None:
-        old = {login_key(user.login): user for user in before}
-        new = {login_key(user.login): user for user in after}
-        for key in sorted(old.keys() | new.keys()):
-            was, now = old.get(key), new.get(key)
-            versions = [user for user in (now, was) if user is not None]
-            ids = {id for user in versions for id in user.endpoint_ids}
-            rows = [change.as_dict() for change in plan if change.id in ids]
-            if was != now or rows:
-                changes = {"old": was and user_data(was), "new": now and user_data(now), "rows": rows}
-                tx.audit(versions[0].login, changes)
 
     def asterisk_password(self) -> Secret:
         """The password of Asterisk's database role: from the settings, else made once, kept in ``home``."""

@@ -5,64 +5,69 @@ Each is one transaction (records, rows, audit, outbox), after which every node i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provisioner.errors import InvalidRecord, NotFound, Problem
-from provisioner.plan import Plan
+from provisioner.errors import Conflict, InvalidRecord, NotFound, Problem
+from provisioner.plan import UserChange, Verb
+from provisioner.plan.compare import Comparison, lacking, length_fault
 from provisioner.records import (
-    Credentials,
     Extension,
-    ExtensionSpec,
     IssuedSecret,
     Kind,
     User,
     UserSpec,
     check_secret,
-    digest,
     endpoint_id,
-    generate_secret,
-    required_length,
+    entry_of,
     validate_user,
 )
 from provisioner.records.text import show as quoted
 from provisioner.secret import Secret
 from provisioner.service.app import App
+from provisioner.service.numbers import collisions
 from provisioner.service.tell import Told, tell
+from provisioner.service.write import maker, write
 from provisioner.store import StoredUser, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a change came to: the user afterwards, new secrets, the rows changed, what each node says."""
+    """What a change came to: the user afterwards, new secrets, what each node says."""
 
     user: User
     issued: tuple[IssuedSecret, ...]
-    plan: Plan
     nodes: tuple[Told, ...]
+
+
+Edited = tuple[User, tuple[IssuedSecret, ...]]
+"""A record as it is to be, and the secrets that are new in it."""
 
 
 def add(app: App, spec: UserSpec) -> Outcome:
     """Create a user; raises InvalidRecord or Conflict, and then nothing is written."""
+    entry = entry_of(spec, 0)
     with app.change() as tx:
-        numbers = _numbers(app, tx, spec)
-        made = [_extension(app, number, part) for number, part in zip(numbers, spec.extensions, strict=True)]
-        user = User(spec.login, spec.name, spec.email, spec.active, tuple(extension for extension, _ in made))
-        tx.insert_user(user)
-        plan = app.write(tx, (), (user,))
-    return Outcome(user, tuple(issued for _, issued in made), plan, tell(app, user.endpoint_ids))
+        rules = app.settings.numbers
+        asked = {part.number for part in entry.extensions if part.number}
+        free = tx.allocate_numbers(rules.ranges, lacking(entry, None), rules.rest_days, besides=asked)
+        made = Comparison(source=None, make=maker(app)).change(entry, None, iter(free))
+        assert made is not None, "a new user is always a change"
+        _write(app, tx, made)
+    return Outcome(made.user, made.issued, tell(app, made.user.endpoint_ids))
 
 
-def change(app: App, login: str, edit: Callable[[User], User]) -> Outcome:
+def change(app: App, login: str, edit: Callable[[User], Edited]) -> Outcome:
     """Change a user's record by a function of it; raises NotFound or what ``edit`` raises."""
     with app.change() as tx:
-        before = tx.get_user(login)
-        after = edit(before)
+        stored = tx.stored_for_change(login)
+        before = stored.user
+        after, issued = edit(before)
         if after != before:
-            tx.update_user(before.login, after)
-        plan = app.write(tx, (before,), (after,))
-    return Outcome(after, (), plan, tell(app, {*before.endpoint_ids, *after.endpoint_ids}))
+            _write(app, tx, UserChange(Verb.UPDATE, before, after, stored.id, issued))
+    return Outcome(after, issued, tell(app, {*before.endpoint_ids, *after.endpoint_ids}))
 
 
 def set_fields(
@@ -76,7 +81,7 @@ def set_fields(
 ) -> Outcome:
     """Change name, e-mail ("" removes it) or the lines of one extension (the primary by default)."""
 
-    def edit(user: User) -> User:
+    def edit(user: User) -> Edited:
         target = _find(user, extension)
         wanted = [
             fields | {"lines": lines} if lines is not None and part == target else fields
@@ -92,35 +97,31 @@ def set_fields(
         if new_lines > target.lines:
             _check_length(target, new_lines, user.login)
         parts = zip(user.extensions, checked.extensions, strict=True)
-        return replace(
-            user,
-            name=checked.name,
-            email=checked.email,
-            extensions=tuple(replace(part, lines=new.lines) for part, new in parts),
-        )
+        lined = tuple(replace(part, lines=new.lines) for part, new in parts)
+        return replace(user, name=checked.name, email=checked.email, extensions=lined), ()
 
     return change(app, login, edit)
 
 
 def set_active(app: App, login: str, active: bool) -> Outcome:
     """Disable (cut off) or enable a user."""
-    return change(app, login, lambda user: replace(user, active=active))
+    return change(app, login, lambda user: (replace(user, active=active), ()))
 
 
 def rotate_secret(app: App, login: str, extension: str | None, secret: Secret | None) -> Outcome:
     """Give an extension a new secret, the one given or a generated one; its phones are cut off."""
-    issued: list[IssuedSecret] = []
 
-    def edit(user: User) -> User:
+    def edit(user: User) -> Edited:
         part = _find(user, extension)
         if secret is not None:
             check_secret(secret, part.lines, (user.login, user.name, part.number))
-        credentials, new = _credentials(app, part.endpoint_id, secret)
-        issued.append(new)
-        return _with(user, part, replace(part, credentials=credentials))
+        credentials, new = maker(app)(part.endpoint_id, secret)
+        changed = tuple(
+            replace(one, credentials=credentials) if one == part else one for one in user.extensions
+        )
+        return replace(user, extensions=changed), (new,)
 
-    outcome = change(app, login, edit)
-    return replace(outcome, issued=tuple(issued))
+    return change(app, login, edit)
 
 
 def add_extension(
@@ -132,25 +133,25 @@ def add_extension(
     """
     kind = Kind.ADDITIONAL if label is None else Kind.ALIAS
     with app.change() as tx:
-        before = tx.get_user(login)
+        stored = tx.stored_for_change(login)
+        before = stored.user
         if kind is Kind.ALIAS and number is None:
             number = before.primary.number
         wanted = {"number": number, "lines": lines, "secret": secret, "kind": kind, "label": label}
-        checked = _checked(before, [*_fields(before), wanted])
-        part = checked.extensions[-1]
-        if part.number is not None and kind is Kind.ADDITIONAL:
-            tx.check_number(part.number, app.settings.numbers.rest_days, login)
-        extension, issued = _extension(app, part.number or _next_number(app, tx), part)
+        part = _checked(before, [*_fields(before), wanted]).extensions[-1]
+        rules = app.settings.numbers
+        number = part.number or tx.allocate_number(rules.ranges, rules.rest_days)
+        credentials, new = maker(app)(endpoint_id(number, part.label), part.secret)
+        extension = Extension(number, part.kind, part.lines, credentials, part.label)
         after = replace(before, extensions=(*before.extensions, extension))
-        tx.update_user(before.login, after)
-        plan = app.write(tx, (before,), (after,))
-    return Outcome(after, (issued,), plan, tell(app, (extension.endpoint_id,)))
+        _write(app, tx, UserChange(Verb.UPDATE, before, after, stored.id, (new,)))
+    return Outcome(after, (new,), tell(app, (extension.endpoint_id,)))
 
 
 def delete_extension(app: App, login: str, extension: str) -> Outcome:
     """Take an extension away from a user; its number rests. Raises InvalidRecord for the primary one."""
 
-    def edit(user: User) -> User:
+    def edit(user: User) -> Edited:
         part = _find(user, extension)
         if part == user.primary:
             raise InvalidRecord(
@@ -163,7 +164,7 @@ def delete_extension(app: App, login: str, extension: str) -> Outcome:
             raise InvalidRecord(
                 [Problem("extension", f"{extension} has aliases; first delete {', '.join(aliases)}")]
             )
-        return replace(user, extensions=tuple(other for other in user.extensions if other != part))
+        return replace(user, extensions=tuple(other for other in user.extensions if other != part)), ()
 
     return change(app, login, edit)
 
@@ -171,18 +172,17 @@ def delete_extension(app: App, login: str, extension: str) -> Outcome:
 def delete(app: App, login: str) -> Outcome:
     """Delete a user: rows gone, phones cut off, numbers at rest; can be restored."""
     with app.change() as tx:
-        before = tx.get_user(login)
-        tx.mark_deleted(before.login)
-        plan = app.write(tx, (before,), ())
-    return Outcome(before, (), plan, tell(app, before.endpoint_ids))
+        stored = tx.stored_for_change(login)
+        _write(app, tx, UserChange(Verb.DELETE, stored.user, None, stored.id))
+    return Outcome(stored.user, (), tell(app, stored.user.endpoint_ids))
 
 
 def restore(app: App, login: str) -> Outcome:
     """Bring the user of that login who was deleted last back; raises NotFound or Conflict."""
     with app.change() as tx:
-        user = tx.restore_user(login, app.settings.numbers.rest_days)
-        plan = app.write(tx, (), (user,))
-    return Outcome(user, (), plan, tell(app, user.endpoint_ids))
+        stored = tx.stored_for_change(login, deleted=True)
+        _write(app, tx, UserChange(Verb.RESTORE, stored.user, stored.user, stored.id))
+    return Outcome(stored.user, (), tell(app, stored.user.endpoint_ids))
 
 
 def show(app: App, login: str) -> StoredUser:
@@ -195,6 +195,13 @@ def list_users(app: App, *, deleted: bool = False) -> Sequence[StoredUser]:
     """All users by login; with ``deleted`` the deleted ones instead."""
     with app.reading() as tx:
         return tx.stored_users(deleted=deleted)
+
+
+@contextmanager
+def exported(app: App, source: str | None = None) -> Iterator[Iterator[User]]:
+    """Every user, or those of a source, one by one, by login."""
+    with app.reading() as tx:
+        yield (stored.user for stored in tx.users_for(None if source is None else (), source))
 
 
 def _fields(user: User) -> list[dict[str, Any]]:
@@ -212,49 +219,20 @@ def _checked(user: User, extensions: list[dict[str, Any]]) -> UserSpec:
     )
 
 
-def _numbers(app: App, tx: Transaction, spec: UserSpec) -> list[str]:
-    """The number of each extension: given, or the next free one; an alias has that of its extension."""
-    rules = app.settings.numbers
-    tx.check_numbers(
-        [part.number for part in spec.extensions if part.number and part.kind is not Kind.ALIAS],
-        rules.rest_days,
-    )
-    numbers: list[str] = []
-    for part in spec.extensions:
-        if part.kind is Kind.ALIAS:
-            numbers.append(part.number or numbers[0])
-        else:
-            numbers.append(part.number or _next_number(app, tx))
-    return numbers
-
-
-def _next_number(app: App, tx: Transaction) -> str:
-    return tx.allocate_number(app.settings.numbers.ranges, app.settings.numbers.rest_days)
-
-
-def _extension(app: App, number: str, part: ExtensionSpec) -> tuple[Extension, IssuedSecret]:
-    id = endpoint_id(number, part.label)
-    credentials, issued = _credentials(app, id, part.secret)
-    return Extension(number, part.kind, part.lines, credentials, part.label), issued
-
-
-def _credentials(app: App, id: str, secret: Secret | None) -> tuple[Credentials, IssuedSecret]:
-    """The digests of a checked secret, or of a new one."""
-    options = app.settings.asterisk
-    kept = secret or generate_secret()
-    credentials = digest(kept, id, options.realm, keep_plain=options.sip_secret_storage == "plain")
-    if secret is not None:
-        credentials = replace(credentials, chosen_length=len(secret.reveal()))
-    return credentials, IssuedSecret(id, kept, generated=secret is None)
+def _write(app: App, tx: Transaction, change: UserChange) -> None:
+    """One user's change; raises Conflict where a number cannot be had."""
+    refused = [text for _, text in collisions(app, tx, [change])]
+    if refused:
+        raise Conflict("; ".join(refused) + ".")
+    write(app, tx, [change])
 
 
 def _check_length(part: Extension, lines: int, login: str) -> None:
     """Raise InvalidRecord where the extension's chosen secret is too short for so many lines."""
-    length, needed = part.credentials.chosen_length, required_length(lines)
-    if length is not None and length < needed:
-        what = f"the chosen secret of {part.endpoint_id} has {length} characters, {lines} lines need {needed}"
+    fault = length_fault(part, lines)
+    if fault is not None:
         mend = f"provisioner user secret {login} --extension {part.endpoint_id}"
-        raise InvalidRecord([Problem("lines", f"{what}; first give it a new one with `{mend}`")])
+        raise InvalidRecord([Problem("lines", f"{fault}; first give it a new one with `{mend}`")])
 
 
 def _find(user: User, extension: str | None) -> Extension:
@@ -265,7 +243,3 @@ def _find(user: User, extension: str | None) -> Extension:
             return part
     known = ", ".join(user.endpoint_ids)
     raise NotFound(f"user {user.login} has no extension {quoted(extension)}; there are: {known}")
-
-
-def _with(user: User, old: Extension, new: Extension) -> User:
-    return replace(user, extensions=tuple(new if part == old else part for part in user.extensions))
