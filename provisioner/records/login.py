@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -13,12 +14,17 @@ MAX_MARKS: Final = 4
 
 PUNCTUATION: Final = ".-_@+"
 
+# Letters without marks that NFC leaves alone, Latin and Cyrillic: most logins need no closer look.
+_ORDINARY: Final = re.compile(r"[a-zA-Z0-9.\-_@+À-ÖØ-öø-ɏЀ-ҁҊ-ԯ]{1,64}")
+
 
 def parse_login(text: str) -> str:
     """The login in Unicode form NFC; raises ValueError with one sentence when it is not allowed.
 
     Allowed are 1 to 64 letters of any script with their combining marks, digits, and ``. - _ @ +``.
     """
+    if _ORDINARY.fullmatch(text):
+        return text
     if not text:
         raise ValueError("is empty; a login has 1 to 64 characters")
     # NFC of a text this much too long would only cost time: it never becomes that much shorter.
@@ -43,6 +49,8 @@ def login_key(login: str) -> str:
 
     Folding may bring about new compatibility forms, so it is repeated until nothing changes.
     """
+    if login.isascii():
+        return login.lower()
     key = login
     while True:
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())

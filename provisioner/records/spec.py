@@ -91,7 +91,9 @@ def validate_user(*, check_secrets: bool = True, **fields: Any) -> UserSpec:
         problems += _secrets(raw, fields)
     if problems or person is None:
         raise InvalidRecord(problems)
-    return UserSpec(**dict(person), extensions=tuple(part for part in parsed if part is not None))
+    # Only what was said, so that the rest still counts as not said.
+    said = {field: getattr(person, field) for field in person.model_fields_set}
+    return UserSpec(**said, extensions=tuple(part for part in parsed if part is not None))
 
 
 def _parse(model: type[Spec], value: object, place: str) -> tuple[Spec | None, list[Problem]]:
