@@ -53,10 +53,11 @@ class ExpireObject(Action[Expired]):
 
 @dataclass(frozen=True, slots=True)
 class ExpireCache(Action[Expired]):
-    """Drop all objects of a type from its cache."""
+    """Drop all objects of a type from its cache; of 100,000 AORs it took 7 s (22.10.1)."""
 
     type: str
     name: ClassVar[str] = "SorceryMemoryCacheExpire"
+    patience: ClassVar[float] = 6.0
 
     def headers(self) -> Mapping[str, str]:
         return {"Cache": f"res_pjsip/{self.type}"}

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from provisioner.ami.astdb import ContactInStore, ExpireContact, LookAtAor, StoredContact, StoredContacts
 from provisioner.ami.client import Client
+from provisioner.ami.registrations import Contact, Contacts
 
 FEW_AORS = 20
 """Up to here each AOR is looked up by itself (1.5 ms); beyond it all contacts are read once."""
+FEW_CONTACTS = 500
+"""Up to here each contact is asked for by its key (0.05 ms); beyond it all are read (12 ms a thousand)."""
 POLL_SECONDS = 0.1
 _PLAIN_ID = re.compile(r"[A-Za-z0-9@._+-]+")
 
@@ -54,6 +57,21 @@ async def look(client: Client, aors: Iterable[str]) -> dict[str, tuple[str, ...]
     return dict(zip(plain, await client.call_all(map(LookAtAor, plain)), strict=True))
 
 
+async def with_contacts(client: Client, aors: Sequence[str], contacts: str) -> Sequence[str]:
+    """Those of the AORs that may have contacts, expired ones too: all of a few, of many those that have any.
+
+    ``contacts`` says where they are: ``astdb`` or ``realtime``. A look at an AOR that the node has to read
+    first, or does not find, takes 0.2 ms: 20 s for 100,000.
+    """
+    if len(aors) <= FEW_AORS:
+        return aors
+    kept: Sequence[Contact | StoredContact] = await client.call(
+        StoredContacts() if contacts == "astdb" else Contacts()
+    )
+    listed = frozenset([contact.aor for contact in kept])
+    return [aor for aor in aors if aor in listed]
+
+
 async def wait_until_swept(
     client: Client, contacts: Sequence[StoredContact], seconds: float
 ) -> tuple[StoredContact, ...]:
@@ -78,5 +96,10 @@ async def _stored(client: Client, aors: Sequence[str]) -> list[StoredContact]:
 
 async def _lingering(client: Client, contacts: Sequence[StoredContact]) -> tuple[StoredContact, ...]:
     now = time.time()
-    found = await client.call_all(ContactInStore(contact.key) for contact in contacts)
+    found: Sequence[StoredContact | None]
+    if len(contacts) <= FEW_CONTACTS:
+        found = await client.call_all(ContactInStore(contact.key) for contact in contacts)
+    else:
+        keys = frozenset([contact.key for contact in contacts])
+        found = [contact for contact in await client.call(StoredContacts()) if contact.key in keys]
     return tuple(contact for contact in found if contact and contact.expires_at <= now)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from provisioner.ami.action import Action, Refused, expect_success
+from provisioner.ami.held import Held, held
 from provisioner.ami.wire import Frame, Reply
 
 
@@ -112,8 +113,9 @@ class DeviceStates(Action[Mapping[str, DeviceState]]):
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """An endpoint as a node holds it now. Secrets and digests of its auth are never kept.
+    """An endpoint as a node holds it now.
 
+    ``held`` are the columns that we write, for comparing with rows; those of secrets and digests are Secrets.
     ``auths`` are the auth objects that it names and that could be loaded; an endpoint that names one which
     is missing answers every request with an error. ``aors`` likewise.
     """
@@ -133,6 +135,7 @@ class EndpointState:
     remove_existing: bool | None
     qualify_frequency: int | None
     contacts: tuple[Contact, ...]
+    held: Held = field(default_factory=dict, repr=False)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -197,4 +200,5 @@ def _endpoint(detail: Frame, parts: Mapping[str, Sequence[Frame]]) -> EndpointSt
         remove_existing=None if existing is None else existing in ("true", "yes"),
         qualify_frequency=_number(aor.get("QualifyFrequency", "")),
         contacts=tuple(_detailed(each) for each in parts.get("ContactStatusDetail", ())),
+        held=held(detail.get("ObjectName", ""), parts),
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from provisioner.ami.actions import CACHED_TYPES, ExpireCache, Expired, ExpireObject, ReloadModule
 from provisioner.ami.client import Client
-from provisioner.ami.delivery import expire
+from provisioner.ami.expiry import expire
 from provisioner.ami.results import ReloadResult
 
 
@@ -27,11 +27,13 @@ async def reload(client: Client, endpoint_ids: Collection[str] | None) -> Reload
     objects = [ExpireObject(type, id) for id in dict.fromkeys(endpoint_ids) for type in CACHED_TYPES]
     if not objects:
         return ReloadResult(name, "nothing to do: no endpoint was named")
-    found_by = await expire(client, objects)
-    if all(what is Expired.NO_CACHE for what in found_by.values()):
+    done = await expire(client, objects)
+    if done.no_cache == frozenset(CACHED_TYPES):
         return await _reload_module(client)
-    count = sum(what is Expired.EXPIRED for what in found_by.values())
-    idle = len(objects) - count
+    if done.whole:
+        types = [type for type in CACHED_TYPES if type in done.whole]
+        return ReloadResult(name, f"expired all cached objects of type {_and(types)}, as so many were named")
+    count, idle = done.expired, len(objects) - done.expired
     rest = f"; {idle} not cached, so their rows are read on use" if idle else ""
     return ReloadResult(
         name, f"expired {count} of {len(objects)} objects from the caches{rest}", expired=count

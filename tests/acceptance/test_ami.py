@@ -14,6 +14,7 @@ import pytest
 
 from provisioner.ami import (
     Client,
+    Delivery,
     DeviceState,
     Expired,
     ExpireObject,
@@ -31,9 +32,11 @@ from provisioner.errors import LoginRefused, PermissionMissing
 from provisioner.lab import Lab
 from provisioner.lab.waiting import wait_for
 from provisioner.plan import NodeOrder
+from provisioner.realtime import ENDPOINTS
 from provisioner.secret import Secret
 from provisioner.settings import NodeSettings, load
 from tests.acceptance.people import AddUser, MakePhone, Person
+from tests.acceptance.truth import query
 
 pytestmark = pytest.mark.acceptance
 
@@ -226,6 +229,25 @@ def test_five_hundred_orders_take_less_than_five_seconds(fleet: Fleet, node: Nod
     assert result.details is not None
     assert result.details.not_cached == 1500
     assert time.monotonic() - start < 5
+
+
+def test_very_many_orders_expire_whole_caches_and_what_was_cached_is_read_again(
+    lab: Lab, fleet: Fleet, node: NodeSettings, add_user: AddUser
+) -> None:
+    number = add_user().number
+    before = fleet.read_back([number])[node.name].endpoints[number]
+    query(lab, "UPDATE ps_endpoints SET language = 'pl' WHERE id = %s RETURNING id", number)
+    cached = fleet.read_back([number])[node.name].endpoints[number]
+    start = time.monotonic()
+    (result,) = fleet.deliver({node.name: [NodeOrder(f"nobody-{index}", ALL, 0) for index in range(5000)]})
+    taken = time.monotonic() - start
+    after = fleet.read_back([number])[node.name].endpoints[number]
+    assert before is not None
+    assert cached is not None
+    assert after is not None
+    assert [one.held[ENDPOINTS]["language"] for one in (before, cached, after)] == ["en", "en", "pl"]
+    assert result.details == Delivery(orders=5000, whole=ALL)
+    assert taken < 3
 
 
 def test_the_longest_line_that_we_send_is_read_whole(node: NodeSettings) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import pytest
 
 from provisioner.ami import Delivery, DeviceState, Fleet
+from provisioner.ami.eviction import FEW_CONTACTS
+from provisioner.ami.expiry import MANY_OBJECTS
 from provisioner.plan import NodeOrder
 from tests.unit.ami.fake import Answer, FakeNode, Headers, Step, answer, hangs_up, says, silent
 
@@ -97,6 +99,43 @@ def test_a_node_without_caches_is_told_once_and_says_so() -> None:
         (result,) = Fleet((fake.node(),)).deliver({"pbx1": [NodeOrder("7001", ALL)]})
     assert result.details == Delivery(orders=1, no_cache=ALL)
     assert len(fake.actions()) == 3
+
+
+def test_of_very_many_objects_the_whole_cache_of_their_type_is_expired() -> None:
+    orders = [NodeOrder(str(number), frozenset({"auth"})) for number in range(MANY_OBJECTS + 1)]
+    orders.append(NodeOrder("1", frozenset({"aor"})))
+    answers = {
+        "SorceryMemoryCacheExpireObject": answer("expire_expired"),
+        "SorceryMemoryCacheExpire": answer("expire_all"),
+    }
+    with FakeNode(answers).running() as fake:
+        (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders})
+    sent = [(headers["Cache"], headers.get("Object")) for headers in fake.received[1:]]
+    assert sent == [("res_pjsip/auth", None), ("res_pjsip/aor", "1")] * 2
+    assert result.details == Delivery(MANY_OBJECTS + 1, expired=1, whole=frozenset({"auth"}))
+
+
+def test_a_whole_cache_that_is_not_there_is_told_once() -> None:
+    orders = [NodeOrder(str(number), frozenset({"auth"})) for number in range(MANY_OBJECTS + 1)]
+    with FakeNode({"SorceryMemoryCacheExpire": answer("expire_all_no_cache")}).running() as fake:
+        (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders})
+    assert len(fake.actions()) == 1
+    assert result.details == Delivery(MANY_OBJECTS + 1, no_cache=frozenset({"auth"}))
+
+
+def test_contacts_of_very_many_are_read_all_at_once_and_only_their_aors_are_looked_at() -> None:
+    ids = [str(number) for number in range(7000, 7001 + FEW_CONTACTS)]
+    astdb = Astdb(contacts_of(*(f"{id};@a" for id in ids)), set(ids))
+    with astdb.fake().running() as fake:
+        orders = [NodeOrder(id, frozenset(), 0) for id in (*ids[1:], "8000", "8001")]
+        (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": orders})
+    assert result.details == Delivery(len(orders), evicted=FEW_CONTACTS)
+    assert sorted(astdb.contacts) == [f"contact/{ids[0]};@a"]
+    looked = [headers["Variable"] for headers in fake.received if headers["Action"] == "Getvar"]
+    assert len(looked) == FEW_CONTACTS
+    with astdb.fake().running() as fake:
+        Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": [NodeOrder(ids[0], frozenset(), 0)]})
+    assert astdb.contacts == {}
 
 
 def test_all_contacts_of_an_endpoint_are_evicted_and_no_others() -> None:
@@ -254,6 +293,11 @@ def test_status_of_a_node_that_is_down_is_its_error() -> None:
         ),
         (None, ("expire_no_cache", "expire_all_no_cache"), "reloaded res_pjsip.so, because this node has no"),
         ([], ("expire_expired", "expire_all"), "nothing to do"),
+        (
+            [str(number) for number in range(MANY_OBJECTS + 1)],
+            ("expire_expired", "expire_all"),
+            "expired all cached objects of type endpoint, auth and aor, as so many were named",
+        ),
     ],
 )
 def test_a_reload_says_what_it_did(ids: list[str] | None, answers: tuple[str, str], did: str) -> None:
