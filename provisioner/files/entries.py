@@ -54,8 +54,15 @@ def _items(input: Input) -> Iterator[Raw | Fault]:
 
             with input.text() as text:
                 yield from jsonlines.users(text)
-        case _:
-            raise NotImplementedError(input.format)
+        case Format.YAML:
+            from provisioner.files import yamlfile
+
+            with input.text() as text:
+                yield from yamlfile.users(text)
+        case Format.XLSX:
+            from provisioner.files import sheet, table
+
+            yield from table.users(sheet.rows(input.name, input.bytes()))
 
 
 class _Checks:
