@@ -11,23 +11,21 @@ CREATE FUNCTION provisioner.auth_is_needed() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
     DECLARE
-        there integer;
-        endpoint text;
+        lost text := '(SELECT $2 AS id)';
+        its_id text;
     BEGIN
-        EXECUTE format('SELECT 1 FROM %I.ps_auths WHERE id = $1', TG_TABLE_SCHEMA) INTO there USING OLD.id;
-        IF there IS NOT NULL THEN
-            RETURN NULL;
+        IF TG_LEVEL = 'ROW' THEN
+            its_id := OLD.id;
+        ELSE
+            lost := 'deleted';
         END IF;
         EXECUTE format(
-            'SELECT id FROM %1$I.ps_endpoints WHERE auth = $1 UNION ALL '
-            'SELECT id FROM %1$I.ps_endpoints WHERE auth ~ ''[, ]'' '
-            'AND $1 = ANY (string_to_array(replace(auth, '' '', ''''), '','')) LIMIT 1', TG_TABLE_SCHEMA)
-            INTO endpoint USING OLD.id;
-        IF endpoint IS NOT NULL THEN
-            RAISE EXCEPTION 'auth % is still needed by endpoint %', OLD.id, endpoint
-                USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'auth_is_needed',
-                      SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
-        END IF;
+            'INSERT INTO provisioner.unjudged (tables_in, endpoint_id, lost_auth) '
+            'SELECT $1, e.id, lost.id FROM %1$I.ps_endpoints e JOIN %2$s lost ON e.auth = lost.id '
+            'UNION ALL SELECT $1, e.id, lost.id FROM %1$I.ps_endpoints e '
+            'CROSS JOIN unnest(string_to_array(replace(e.auth, '' '', ''''), '','')) AS named '
+            'JOIN %2$s lost ON lost.id = named WHERE e.auth ~ ''[, ]''', TG_TABLE_SCHEMA, lost)
+            USING TG_TABLE_SCHEMA, its_id;
         RETURN NULL;
     END
     $_$;
@@ -36,32 +34,17 @@ CREATE FUNCTION provisioner.endpoint_needs_auth() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
-    DECLARE
-        named text;
-        rows integer;
-        one text;
-        found_one integer;
     BEGIN
-        EXECUTE format('SELECT auth FROM %I.ps_endpoints WHERE id = $1', TG_TABLE_SCHEMA)
-            INTO named USING NEW.id;
-        GET DIAGNOSTICS rows = ROW_COUNT;
-        IF rows = 0 THEN
+        IF TG_LEVEL = 'ROW' THEN
+            INSERT INTO provisioner.unjudged (tables_in, endpoint_id) VALUES (TG_TABLE_SCHEMA, NEW.id);
             RETURN NULL;
         END IF;
-        IF btrim(coalesce(named, ''), ', ') = '' THEN
-            RAISE EXCEPTION 'endpoint % has no auth: its phone would register without a secret', NEW.id
-                USING ERRCODE = 'check_violation', CONSTRAINT = 'endpoint_needs_auth',
-                      SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
-        END IF;
-        FOREACH one IN ARRAY string_to_array(named, ',') LOOP
-            EXECUTE format('SELECT 1 FROM %I.ps_auths WHERE id = $1 FOR KEY SHARE', TG_TABLE_SCHEMA)
-                INTO found_one USING btrim(one);
-            IF found_one IS NULL AND btrim(one) <> '' THEN
-                RAISE EXCEPTION 'endpoint % names an auth that does not exist', NEW.id
-                    USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'endpoint_needs_auth',
-                          SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
-            END IF;
-        END LOOP;
+        EXECUTE format(
+            'WITH held AS MATERIALIZED ('
+            'SELECT a.id FROM written w JOIN %I.ps_auths a ON a.id = w.auth FOR KEY SHARE OF a'
+            ') INSERT INTO provisioner.unjudged (tables_in, endpoint_id) '
+            'SELECT $1, w.id FROM written w LEFT JOIN held ON held.id = w.auth WHERE held.id IS NULL',
+            TG_TABLE_SCHEMA) USING TG_TABLE_SCHEMA;
         RETURN NULL;
     END
     $_$;
@@ -74,13 +57,19 @@ CREATE FUNCTION provisioner.guard_auths(tables_in text) RETURNS void
         EXECUTE format('CREATE INDEX IF NOT EXISTS ps_endpoints_auth_list ON %I.ps_endpoints (auth) '
             'WHERE auth ~ ''[, ]''', tables_in);
         EXECUTE format('DROP TRIGGER IF EXISTS endpoint_needs_auth ON %I.ps_endpoints', tables_in);
+        EXECUTE format('DROP TRIGGER IF EXISTS endpoint_keeps_auth ON %I.ps_endpoints', tables_in);
         EXECUTE format('DROP TRIGGER IF EXISTS auth_is_needed ON %I.ps_auths', tables_in);
-        EXECUTE format('CREATE CONSTRAINT TRIGGER endpoint_needs_auth AFTER INSERT OR UPDATE OF id, auth '
-            'ON %I.ps_endpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW '
+        EXECUTE format('DROP TRIGGER IF EXISTS auth_keeps_id ON %I.ps_auths', tables_in);
+        EXECUTE format('CREATE TRIGGER endpoint_needs_auth AFTER INSERT ON %I.ps_endpoints '
+            'REFERENCING NEW TABLE AS written FOR EACH STATEMENT '
             'EXECUTE FUNCTION provisioner.endpoint_needs_auth()', tables_in);
-        EXECUTE format('CREATE CONSTRAINT TRIGGER auth_is_needed AFTER DELETE OR UPDATE OF id '
-            'ON %I.ps_auths DEFERRABLE INITIALLY DEFERRED FOR EACH ROW '
+        EXECUTE format('CREATE TRIGGER endpoint_keeps_auth AFTER UPDATE OF id, auth ON %I.ps_endpoints '
+            'FOR EACH ROW EXECUTE FUNCTION provisioner.endpoint_needs_auth()', tables_in);
+        EXECUTE format('CREATE TRIGGER auth_is_needed AFTER DELETE ON %I.ps_auths '
+            'REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT '
             'EXECUTE FUNCTION provisioner.auth_is_needed()', tables_in);
+        EXECUTE format('CREATE TRIGGER auth_keeps_id AFTER UPDATE OF id ON %I.ps_auths '
+            'FOR EACH ROW EXECUTE FUNCTION provisioner.auth_is_needed()', tables_in);
     END
     $$;
 
@@ -95,6 +84,46 @@ CREATE FUNCTION provisioner.history_is_append_only() RETURNS trigger
         RAISE EXCEPTION 'the history is only ever added to' USING ERRCODE = 'insufficient_privilege';
     END
     $$;
+
+CREATE FUNCTION provisioner.judge_endpoint() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    DECLARE
+        named text;
+        rows integer;
+        one text;
+        there integer;
+    BEGIN
+        DELETE FROM provisioner.unjudged WHERE id = NEW.id;
+        EXECUTE format('SELECT auth FROM %I.ps_endpoints WHERE id = $1', NEW.tables_in)
+            INTO named USING NEW.endpoint_id;
+        GET DIAGNOSTICS rows = ROW_COUNT;
+        IF rows = 0 THEN
+            RETURN NULL;
+        END IF;
+        IF btrim(coalesce(named, ''), ', ') = '' THEN
+            RAISE EXCEPTION 'endpoint % has no auth: its phone would register without a secret',
+                NEW.endpoint_id
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'endpoint_needs_auth',
+                      SCHEMA = NEW.tables_in, TABLE = 'ps_endpoints';
+        END IF;
+        FOREACH one IN ARRAY string_to_array(named, ',') LOOP
+            EXECUTE format('SELECT 1 FROM %I.ps_auths WHERE id = $1 FOR KEY SHARE', NEW.tables_in)
+                INTO there USING btrim(one);
+            CONTINUE WHEN there IS NOT NULL OR btrim(one) = '';
+            IF btrim(one) = NEW.lost_auth THEN
+                RAISE EXCEPTION 'auth % is still needed by endpoint %', NEW.lost_auth, NEW.endpoint_id
+                    USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'auth_is_needed',
+                          SCHEMA = NEW.tables_in, TABLE = 'ps_auths';
+            END IF;
+            RAISE EXCEPTION 'endpoint % names an auth that does not exist', NEW.endpoint_id
+                USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'endpoint_needs_auth',
+                      SCHEMA = NEW.tables_in, TABLE = 'ps_endpoints';
+        END LOOP;
+        RETURN NULL;
+    END
+    $_$;
 
 CREATE FUNCTION provisioner.trim_history(keep_days integer) RETURNS bigint
     LANGUAGE plpgsql
@@ -270,6 +299,24 @@ COMMENT ON TABLE provisioner.past_secrets IS 'The digests that a change replaced
 
 ALTER TABLE provisioner.past_secrets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME provisioner.past_secrets_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE provisioner.unjudged (
+    id bigint NOT NULL,
+    tables_in text NOT NULL,
+    endpoint_id text NOT NULL,
+    lost_auth text
+);
+
+COMMENT ON TABLE provisioner.unjudged IS 'Endpoints whose auth is looked for when the transaction ends; empty outside of one.';
+
+ALTER TABLE provisioner.unjudged ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME provisioner.unjudged_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -551,6 +598,9 @@ ALTER TABLE ONLY provisioner.outbox
 ALTER TABLE ONLY provisioner.past_secrets
     ADD CONSTRAINT past_secrets_pkey PRIMARY KEY (change_id, id);
 
+ALTER TABLE ONLY provisioner.unjudged
+    ADD CONSTRAINT unjudged_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY provisioner.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
@@ -612,11 +662,17 @@ CREATE TRIGGER changes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON pro
 
 CREATE TRIGGER history_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON provisioner.history FOR EACH STATEMENT EXECUTE FUNCTION provisioner.history_is_append_only();
 
+CREATE CONSTRAINT TRIGGER judge_endpoint AFTER INSERT ON provisioner.unjudged DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION provisioner.judge_endpoint();
+
 CREATE TRIGGER past_secrets_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON provisioner.past_secrets FOR EACH STATEMENT EXECUTE FUNCTION provisioner.history_is_append_only();
 
-CREATE CONSTRAINT TRIGGER auth_is_needed AFTER DELETE OR UPDATE OF id ON public.ps_auths DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION provisioner.auth_is_needed();
+CREATE TRIGGER auth_is_needed AFTER DELETE ON public.ps_auths REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION provisioner.auth_is_needed();
 
-CREATE CONSTRAINT TRIGGER endpoint_needs_auth AFTER INSERT OR UPDATE OF id, auth ON public.ps_endpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION provisioner.endpoint_needs_auth();
+CREATE TRIGGER auth_keeps_id AFTER UPDATE OF id ON public.ps_auths FOR EACH ROW EXECUTE FUNCTION provisioner.auth_is_needed();
+
+CREATE TRIGGER endpoint_keeps_auth AFTER UPDATE OF id, auth ON public.ps_endpoints FOR EACH ROW EXECUTE FUNCTION provisioner.endpoint_needs_auth();
+
+CREATE TRIGGER endpoint_needs_auth AFTER INSERT ON public.ps_endpoints REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.endpoint_needs_auth();
 
 ALTER TABLE ONLY provisioner.extensions
     ADD CONSTRAINT extensions_user_id_fkey FOREIGN KEY (user_id) REFERENCES provisioner.users(id);
@@ -627,7 +683,7 @@ ALTER TABLE ONLY provisioner.history
 ALTER TABLE ONLY provisioner.past_secrets
     ADD CONSTRAINT past_secrets_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
 
-INSERT INTO provisioner.alembic_version VALUES ('0003');
+INSERT INTO provisioner.alembic_version VALUES ('0004');
 
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_endpoints', now());
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_auths', now());
