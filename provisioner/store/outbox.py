@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, delete, func, text
 
 from provisioner.plan import NodeOrder
+from provisioner.store.copy import copy_rows
 from provisioner.store.names import Tables
 from provisioner.store.tables import outbox
+
+_TABLE: Final = "provisioner.outbox"
+
+_PENDING: Final = """
+    SELECT id, endpoint_id, array_to_string(expire, ' '), keep_contacts
+    FROM provisioner.outbox WHERE node = :node ORDER BY id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +32,22 @@ class Pending:
 
 def queue(connection: Connection, nodes: Sequence[str], orders: Sequence[NodeOrder]) -> None:
     """Every node is to be told every order, in this sequence."""
-    rows = [
-        {
-            "node": node,
-            "endpoint_id": order.endpoint_id,
-            "expire": sorted(order.expire),
-            "keep_contacts": order.keep_contacts,
-        }
-        for order in orders
-        for node in nodes
-    ]
-    if rows:
-        connection.execute(insert(outbox), rows)
+    told = ((node, o.endpoint_id, sorted(o.expire), o.keep_contacts) for o in orders for node in nodes)
+    copy_rows(connection, _TABLE, ("node", "endpoint_id", "expire", "keep_contacts"), told)
 
 
 def pending(connection: Connection, node: str) -> tuple[Pending, ...]:
     """What this node is to be told, oldest first."""
-    query = select(outbox).where(outbox.c.node == node).order_by(outbox.c.id)
-    return tuple(
-        Pending(row.id, row.node, NodeOrder(row.endpoint_id, frozenset(row.expire), row.keep_contacts))
-        for row in connection.execute(query)
-    )
+    sets: dict[str, frozenset[str]] = {}
+
+    def expire(words: str) -> frozenset[str]:
+        # There are seven different ones at most, among 100,000 orders.
+        if words not in sets:
+            sets[words] = frozenset(words.split())
+        return sets[words]
+
+    found = connection.execute(text(_PENDING), {"node": node})
+    return tuple(Pending(id, node, NodeOrder(one, expire(words), keep)) for id, one, words, keep in found)
 
 
 def delivered(connection: Connection, ids: Iterable[int]) -> None:
@@ -64,7 +68,7 @@ def expire_contacts(connection: Connection, tables: Tables, keep: Mapping[str, i
 
 
 # The id is the AOR, ";@" and a hash; realtime writes the semicolon as ^3B. Compared whole: no wildcards.
-_EXPIRE = """
+_EXPIRE: Final = """
     WITH orders AS (
         SELECT * FROM unnest(CAST(:aors AS text[]), CAST(:keep AS integer[])) AS told (aor, keep)
     ), held AS (

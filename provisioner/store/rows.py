@@ -1,26 +1,34 @@
 """Rows of ps_endpoints, ps_auths and ps_aors: read as values, written as a plan says.
 
-Values travel as one JSON document a statement: PostgreSQL turns it into the column types that this database
-has (integers, texts, upstream's enums), and no value ever becomes part of an SQL text.
+Values travel beside the statement, as COPY's data or as one JSON document: PostgreSQL turns them into the
+column types that this database has (integers, texts, upstream's enums), and no value ever becomes part of an
+SQL text.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+import psycopg
 from sqlalchemy import Connection, text
 
 from provisioner.errors import Conflict
 from provisioner.plan import Action, Change, Plan
-from provisioner.realtime import TABLES, ColumnSet, Rows, Value
+from provisioner.realtime import TABLES, ColumnSet, Row, Rows, Value
+from provisioner.realtime.mapping import CONSTANTS, PERSONAL
+from provisioner.store.copy import copy_rows
 from provisioner.store.names import Tables, quote
 
-_READ: Final = (
-    "SELECT id, jsonb_strip_nulls(to_jsonb(t) - 'id') FROM {table} t WHERE id = ANY (CAST(:ids AS text[]))"
-)
+OWNED: Final[Mapping[str, tuple[str, ...]]] = {
+    table: tuple(sorted({field.column for field in (*CONSTANTS, *PERSONAL) if field.table == table}))
+    for table in TABLES
+}
+"""Table to the columns that we write."""
+
+_READ: Final = "SELECT {columns} FROM {table} WHERE id = ANY (CAST(:ids AS text[]))"
 
 _NOT_OURS: Final = """
     SELECT wanted FROM unnest(CAST(:ids AS text[])) AS wanted
@@ -45,10 +53,10 @@ def reflect(connection: Connection, tables: Tables) -> ColumnSet:
     return dict(found)
 
 
-def read(connection: Connection, tables: Tables, ids: Iterable[str]) -> Rows:
-    """The rows of these ids in the three tables, without the columns that are NULL."""
+def read(connection: Connection, tables: Tables, columns: ColumnSet, ids: Iterable[str]) -> Rows:
+    """The rows of these ids in the three tables: the columns that we write, without those that are NULL."""
     wanted = sorted(set(ids))
-    return Rows({table: dict(_read_table(connection, tables.quoted[table], wanted)) for table in TABLES})
+    return Rows({table: _read_table(connection, tables, columns, table, wanted) for table in TABLES})
 
 
 def write(connection: Connection, tables: Tables, plan: Plan) -> None:
@@ -56,30 +64,55 @@ def write(connection: Connection, tables: Tables, plan: Plan) -> None:
 
     Raises Conflict when a row is not one of our extensions', is there already, or is gone meanwhile.
     """
-    ids = sorted({change.id for change in plan.changes})
-    foreign = connection.scalar(text(_NOT_OURS), {"ids": ids})
-    if foreign is not None:
-        raise Conflict(
-            f"Nothing was written: the rows of {foreign} in Asterisk's tables belong to no extension of ours."
-        )
+    _refuse_foreign(connection, {change.id for change in plan.changes})
     groups: dict[tuple[Action, str], list[Change]] = defaultdict(list)
     for change in plan.in_write_order():
         groups[change.action, change.table].append(change)
     for (action, table), changes in groups.items():
         for columns, alike in _by_columns(changes).items():
-            _STATEMENTS[action](connection, tables.quoted[table], columns, alike)
+            _WRITERS[action](connection, tables.quoted[table], columns, alike)
 
 
-def _read_table(connection: Connection, table: str, ids: list[str]) -> Iterable[tuple[str, dict[str, Value]]]:
-    for id, row in connection.execute(text(_READ.format(table=table)), {"ids": ids}):
-        yield id, {column: _value(value) for column, value in row.items()}
+def create(connection: Connection, tables: Tables, wanted: Rows) -> None:
+    """Write rows that are not there yet, as a plan of nothing but them would; it need not be made.
+
+    Raises Conflict like :func:`write`.
+    """
+    _refuse_foreign(connection, wanted.ids())
+    for table in TABLES:
+        groups: dict[tuple[str, ...], list[tuple[str, Row]]] = defaultdict(list)
+        for id, row in wanted[table].items():
+            groups[tuple(row)].append((id, row))
+        for columns, alike in groups.items():
+            values = ((id, *row.values()) for id, row in alike)
+            _copy(connection, tables.quoted[table], columns, values, table)
+
+
+def _refuse_foreign(connection: Connection, ids: Iterable[str]) -> None:
+    foreign = connection.scalar(text(_NOT_OURS), {"ids": sorted(ids)})
+    if foreign is not None:
+        raise Conflict(
+            f"Nothing was written: the rows of {foreign} in Asterisk's tables belong to no extension of ours."
+        )
+
+
+def _read_table(
+    connection: Connection, tables: Tables, columns: ColumnSet, table: str, ids: list[str]
+) -> dict[str, dict[str, Value]]:
+    its = [column for column in OWNED[table] if column in columns.get(table, ())]
+    names = ", ".join(quote(column) for column in ("id", *its))
+    query = text(_READ.format(columns=names, table=tables.quoted[table]))
+    return {
+        id: {column: _value(value) for column, value in zip(its, values, strict=True) if value is not None}
+        for id, *values in connection.execute(query, {"ids": ids})
+    }
 
 
 def _value(value: object) -> Value:
-    """Times such as qualify_timeout are fractions; a whole one is given as the integer it is."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else str(value)
-    return value if isinstance(value, int | str) and not isinstance(value, bool) else str(value)
+    """A database may have other types than texts and integers; a whole fraction is given as an integer."""
+    if type(value) is str or type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _by_columns(changes: Iterable[Change]) -> dict[tuple[str, ...], list[Change]]:
@@ -90,13 +123,21 @@ def _by_columns(changes: Iterable[Change]) -> dict[tuple[str, ...], list[Change]
 
 
 def _create(connection: Connection, table: str, columns: Sequence[str], changes: Sequence[Change]) -> None:
-    names = ", ".join(quote(column) for column in ("id", *columns))
-    statement = f"""
-        INSERT INTO {table} ({names})
-        SELECT {names} FROM jsonb_populate_recordset(NULL::{table}, CAST(:rows AS jsonb))
-        ON CONFLICT DO NOTHING
-    """  # noqa: S608 - names are quoted, values are bound
-    _expect(connection, statement, changes, "are there already")
+    values = ((change.id, *map(change.new_values().__getitem__, columns)) for change in changes)
+    _copy(connection, table, columns, values, changes[0].table)
+
+
+def _copy(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    values: Iterable[Sequence[Value]],
+    called: str,
+) -> None:
+    try:
+        copy_rows(connection, table, ("id", *columns), values)
+    except psycopg.errors.UniqueViolation:
+        raise _conflict(called, "are there already") from None
 
 
 def _update(connection: Connection, table: str, columns: Sequence[str], changes: Sequence[Change]) -> None:
@@ -107,7 +148,10 @@ def _update(connection: Connection, table: str, columns: Sequence[str], changes:
         UPDATE {table} AS old SET {values}
         FROM jsonb_populate_recordset(NULL::{table}, CAST(:rows AS jsonb)) AS new WHERE old.id = new.id
     """  # noqa: S608 - names are quoted, values are bound
-    _expect(connection, statement, changes, "are gone")
+    rows = json.dumps([{"id": change.id, **change.new_values()} for change in changes])
+    # What was planned rests on what was read: every change must meet its row.
+    if connection.execute(text(statement), {"rows": rows}).rowcount != len(changes):
+        raise _conflict(changes[0].table, "are gone")
 
 
 def _delete(connection: Connection, table: str, columns: Sequence[str], changes: Sequence[Change]) -> None:
@@ -115,15 +159,16 @@ def _delete(connection: Connection, table: str, columns: Sequence[str], changes:
     connection.execute(text(statement), {"ids": [change.id for change in changes]})
 
 
-_STATEMENTS: Final = {Action.CREATE: _create, Action.UPDATE: _update, Action.DELETE: _delete}
+_Writer = Callable[[Connection, str, Sequence[str], Sequence[Change]], None]
+_WRITERS: Final[Mapping[Action, _Writer]] = {
+    Action.CREATE: _create,
+    Action.UPDATE: _update,
+    Action.DELETE: _delete,
+}
 
 
-def _expect(connection: Connection, statement: str, changes: Sequence[Change], otherwise: str) -> None:
-    """Every change must meet its row: what was planned rests on what was read."""
-    rows = json.dumps([{"id": change.id, **change.new_values()} for change in changes])
-    done = connection.execute(text(statement), {"rows": rows}).rowcount
-    if done != len(changes):
-        raise Conflict(
-            f"Nothing was written: rows of {changes[0].table} {otherwise}, so somebody else wrote there "
-            "at the same time; look and try again."
-        )
+def _conflict(table: str, why: str) -> Conflict:
+    return Conflict(
+        f"Nothing was written: rows of {table} {why}, so somebody else wrote there at the same time; "
+        "look and try again."
+    )

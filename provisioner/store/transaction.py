@@ -32,6 +32,7 @@ class Transaction:
         self._change_id: int | None = None
         self._given: set[str] = set()
         self._locked = False
+        self._columns: ColumnSet | None = None
 
     # -- users
 
@@ -206,12 +207,18 @@ class Transaction:
     # -- Asterisk's rows
 
     def columns(self) -> ColumnSet:
-        """Which columns this database has."""
-        return rows.reflect(self._connection, self._names)
+        """Which columns this database has; looked up once."""
+        if self._columns is None:
+            self._columns = rows.reflect(self._connection, self._names)
+        return self._columns
 
     def rows(self, endpoint_ids: Iterable[str]) -> Rows:
-        """The rows of these ids, without columns that are NULL."""
-        return rows.read(self._connection, self._names, endpoint_ids)
+        """The rows of these ids: the columns that we write, without those that are NULL."""
+        return rows.read(self._connection, self._names, self.columns(), endpoint_ids)
+
+    def create_rows(self, wanted: Rows) -> None:
+        """Write rows that are not there yet, without a plan. Raises Conflict like :meth:`write`."""
+        rows.create(self._connection, self._names, wanted)
 
     def write(self, plan: Plan) -> None:
         """Carry out a plan. Raises Conflict when rows are not ours, or are not what the plan rests on."""
