@@ -32,12 +32,16 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NumberState:
-    """What becomes of a number when it is asked for; ``login`` is of its last user, ``until`` is aware."""
+    """What becomes of a number when it is asked for.
+
+    ``login`` and ``user_id`` are of its last user, ``until`` is aware.
+    """
 
     number: str
     use: Use
     login: str | None = None
     until: datetime | None = None
+    user_id: int | None = None
 
     def __str__(self) -> str:
         match self.use:
@@ -82,7 +86,7 @@ def states(
         found[number] = NumberState(number, Use.FOREIGN)
     for row in connection.execute(text(_HOLDERS), asked):
         use = Use.HELD if row.until is None else Use.RESTING
-        found[row.number] = NumberState(row.number, use, row.login, row.until)
+        found[row.number] = NumberState(row.number, use, row.login, row.until, row.user_id)
     return found
 
 
@@ -140,7 +144,8 @@ _FOREIGN: Final = """
 """
 
 _HOLDERS: Final = """
-    SELECT DISTINCT ON (e.number) e.number, u.login, e.deleted_at + make_interval(days => :rest) AS until
+    SELECT DISTINCT ON (e.number) e.number, u.login, u.id AS user_id,
+        e.deleted_at + make_interval(days => :rest) AS until
     FROM provisioner.extensions e JOIN provisioner.users u ON u.id = e.user_id
     WHERE e.number = ANY (CAST(:numbers AS text[]))
     AND (e.deleted_at IS NULL OR e.deleted_at > now() - make_interval(days => :rest))
