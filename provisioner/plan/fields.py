@@ -30,6 +30,11 @@ class Difference(NamedTuple):
         """Whether it is that of a secret, which has no values to show."""
         return self.field.endswith(".secret")
 
+    @property
+    def is_extension(self) -> bool:
+        """Whether it is a whole extension, added or taken away."""
+        return self.field[0].isdigit() and "." not in self.field
+
 
 def differences(before: User | None, after: User | None) -> list[Difference]:
     """Every field that differs, the person's first, then by endpoint id; None is no user."""

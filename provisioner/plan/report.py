@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from provisioner.plan.effects import summarise
@@ -27,13 +27,14 @@ def lines(plan: UserPlan, effects: Iterable[Orders], *, full: bool = False, limi
     ``effects`` are the orders of each change, in the plan's order. Of each verb ``limit`` users are told and
     the rest counted, unless ``full``. Every line is printable, whatever the values are.
     """
+    held = {part.number for change in plan if change.after for part in change.after.extensions}
     told: dict[Verb, list[tuple[UserChange, Orders]]] = {verb: [] for verb in _ORDER}
     for change, orders in zip(plan, effects, strict=True):
         if full or len(told[change.verb]) < limit:
             told[change.verb].append((change, orders))
     for verb, changes in told.items():
         for change, orders in changes:
-            yield from (f"{_SIGNS[verb]} {_login(change)}{line}" for line in _lines(change, orders))
+            yield from (f"{_SIGNS[verb]} {_login(change)}{line}" for line in _lines(change, orders, held))
         more = plan.count(verb) - len(changes)
         if more:
             yield f"{_SIGNS[verb]} ... and {more:,} more to {verb.value} (--full shows all)"
@@ -84,17 +85,17 @@ def change_data(change: UserChange, orders: Orders) -> dict[str, Any]:
     }
 
 
-def _lines(change: UserChange, orders: Orders) -> Iterator[str]:
-    """What follows the login in each line of a change."""
+def _lines(change: UserChange, orders: Orders, held: Collection[str]) -> Iterator[str]:
+    """What follows the login in each line of a change; ``held`` are the numbers in use afterwards."""
     if change.verb is Verb.UPDATE:
         yield from (f" {one.field}: {_words(one)}" for one in differences(change.before, change.after))
-        yield from (f": {words}" for words in (*_on_nodes(orders), *_resting(change)))
+        yield from (f": {words}" for words in (*_on_nodes(orders), *_resting(change, held)))
         return
     user = change.user
     parts = ", ".join(f"{part.endpoint_id} ({count(part.lines, 'line')})" for part in user.extensions)
     notes = [] if user.active else ["disabled"]
     if change.verb is Verb.DELETE:
-        notes += [*_on_nodes(orders), *_resting(change)]
+        notes += [*_on_nodes(orders), *_resting(change, held)]
     elif change.new_secrets:
         notes.append("new secret" if len(change.new_secrets) == 1 else "new secrets")
     yield "".join((f" {show(user.name)}: {parts}", *(f"; {note}" for note in notes)))
@@ -112,11 +113,10 @@ def _on_nodes(orders: Orders) -> Iterator[str]:
             yield f"{order.endpoint_id} keeps its {kept.removeprefix('1 ')}"
 
 
-def _resting(change: UserChange) -> Iterator[str]:
-    """Numbers that nobody gets for a while; that of an alias stays with its extension."""
-    kept = {part.number for part in change.after.extensions} if change.after else set()
+def _resting(change: UserChange, held: Collection[str]) -> Iterator[str]:
+    """Numbers that nobody gets for a while."""
     before = change.before.extensions if change.before else ()
-    numbers = dict.fromkeys(part.number for part in before if part.number not in kept)
+    numbers = dict.fromkeys(part.number for part in before if part.number not in held)
     if numbers:
         yield f"{', '.join(numbers)} {'rests' if len(numbers) == 1 else 'rest'}"
 
@@ -128,7 +128,11 @@ def _login(change: UserChange) -> str:
 
 
 def _words(difference: Difference) -> str:
-    return CHANGED if difference.is_secret else f"{_value(difference.old)} -> {_value(difference.new)}"
+    if difference.is_secret:
+        return CHANGED
+    if difference.is_extension:
+        return "taken away" if difference.new is None else f"new, {difference.new}"
+    return f"{_value(difference.old)} -> {_value(difference.new)}"
 
 
 def _value(value: Shown) -> str:

@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, get_type_hints
 
 from provisioner.errors import PlanError
-from provisioner.plan.fields import count
+from provisioner.plan.fields import count as counted
 from provisioner.plan.report import Orders, data, head
 from provisioner.plan.users import UserPlan, Verb
 from provisioner.records import login_key
@@ -23,6 +24,7 @@ from provisioner.records.text import show
 FORM: Final = 1
 """Of the file, in its header."""
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 _MARK: Final = "provisioner_plan"
 _COUNTED: Final = [verb.value for verb in Verb]
 _PARTS: Final = {"extensions": "extensions are", "secrets": "new secrets are", "nodes": "what nodes do is"}
@@ -42,6 +44,9 @@ class Origin:
     source: str
     prune: bool
     adopt: bool
+
+
+_KINDS: Final[Mapping[str, type | UnionType]] = get_type_hints(Origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def load(lines: Iterable[str], name: str) -> Saved:
             raise PlanError(f"{name}:{number} is no change of a user; plan again")
         changes[login_key(login)] = line.rstrip("\n")
     if len(changes) != expected:
-        raise PlanError(f"{name} has {len(changes):,} of its {count(expected, 'change')}; plan again")
+        raise PlanError(f"{name} has {len(changes):,} of its {counted(expected, 'change')}; plan again")
     return Saved(origin, changes)
 
 
@@ -113,7 +118,7 @@ def moved(agreed: Mapping[str, str], plan: UserPlan, effects: Iterable[Orders]) 
 
 
 def _lines(plan: UserPlan, effects: Iterable[Orders]) -> Iterator[str]:
-    return (json.dumps(change, ensure_ascii=False) for change in data(plan, effects))
+    return map(_JSON.encode, data(plan, effects))
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
@@ -143,16 +148,21 @@ def _word(value: object) -> str:
 
 
 def _origin(header: dict[str, Any], where: str) -> tuple[Origin, int]:
-    try:
-        return Origin(**header["origin"]), sum(int(header["totals"][verb]) for verb in _COUNTED)
-    except (KeyError, TypeError, ValueError):
-        raise PlanError(f"{where} lacks what a plan needs; plan again") from None
+    """Where the plan comes from, and how many changes it has."""
+    origin, totals = header.get("origin"), header.get("totals")
+    if not isinstance(origin, dict) or not isinstance(totals, dict) or origin.keys() != _KINDS.keys():
+        raise PlanError(f"{where} lacks what a plan was made from; plan again")
+    counts = [count for count in map(totals.get, _COUNTED) if isinstance(count, int)]
+    right = all(isinstance(origin[name], kind) for name, kind in _KINDS.items())
+    if not right or len(counts) < len(_COUNTED):
+        raise PlanError(f"{where} has other values than a plan has; plan again")
+    return Origin(**origin), sum(counts)
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise PlanError(f"{where} is no line of a saved plan; plan again")
