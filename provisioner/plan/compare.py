@@ -80,11 +80,12 @@ class Comparison:
             return replace(wanted, source=self.source), []
         if wanted is held:
             return held, []
+        ours, who = show(self.source or ""), show(held.login)
+        message = (
+            f"{who} belongs to the source {show(held.source)}, not to {ours}, and would change: do it there"
+        )
         if held.source is None:
-            whose, mend = "was made by hand", "--adopt makes such users this file's"
-        else:
-            whose, mend = f"belongs to the source {show(held.source)}", "change the user there"
-        message = f"{show(held.login)} {whose}, not to {show(self.source or '')}, and would change: {mend}"
+            message = f"{who} was made by hand, and would change: --adopt makes such users those of {ours}"
         return held, [self._problem(entry, "login", message)]
 
     def _wanted(
