@@ -51,7 +51,7 @@ def totals(plan: UserPlan, effects: Iterable[Orders]) -> str:
     if found.cut_off:
         said.append(f"phones of {count(len(found.cut_off), 'extension')} are cut off")
     if found.trimmed:
-        said.append(f"{count(len(found.trimmed), 'extension')} only keep the newest phones")
+        said.append(f"older phones of {count(len(found.trimmed), 'extension')} are cut off")
     return "; ".join(said)
 
 

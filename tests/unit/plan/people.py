@@ -84,7 +84,7 @@ _names = st.one_of(
     st.sampled_from(["Anna", "Иван", "x" * 300]), st.text(st.sampled_from(_HOSTILE), max_size=9)
 )
 _ids = st.sampled_from([("7001", None), ("7002", None), ("7001", "support"), ("7002", "door")])
-_parts = st.lists(_ids, min_size=1, max_size=4, unique=True).flatmap(
+_parts = st.lists(_ids, min_size=1, max_size=3, unique=True).flatmap(
     lambda ids: st.tuples(
         *(
             st.builds(
@@ -127,7 +127,7 @@ def _changes(login: str) -> st.SearchStrategy[UserChange]:
 changes = _changes("anna")
 plans = st.builds(
     lambda found, unchanged: UserPlan(tuple(found), "office", unchanged, len(found) + unchanged),
-    st.lists(st.sampled_from(["anna", "boris", "żaneta", "Ольга"]), unique=True).flatmap(
+    st.lists(st.sampled_from(["anna", "żaneta", "Ольга"]), unique=True).flatmap(
         lambda logins: st.tuples(*map(_changes, logins))
     ),
     st.integers(0, 5),
