@@ -3,6 +3,7 @@
 import hashlib
 import math
 import string
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,13 @@ def test_a_made_secret_has_24_typeable_characters_and_at_least_128_bits() -> Non
     assert len(made) == 24
     assert set(made) <= set(ALPHABET) <= set(string.ascii_letters + string.digits)
     assert 24 * math.log2(len(set(ALPHABET))) > 128
+
+
+def test_every_character_of_a_made_secret_is_as_likely_as_any_other() -> None:
+    drawn = Counter("".join(generate_secret().reveal() for _ in range(20_000)))
+    even = 20_000 * 24 / len(ALPHABET)
+    # Nine standard deviations; the smallest bias that bytes can bring is 25 %.
+    assert all(abs(drawn[char] - even) < even / 10 for char in ALPHABET)
 
 
 def test_made_secrets_differ_and_pass_the_check() -> None:
