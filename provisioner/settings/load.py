@@ -66,7 +66,7 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
 def actor(named: str | None = None, environ: Mapping[str, str] | None = None) -> str:
     """Who is changing things: the one named, else ``PROVISIONER_ACTOR``, else the operating system's user.
 
-    Raises SettingsError for a name that is long or would not print as one line: the audit has to show it.
+    Raises SettingsError for a name that is long or would not print as one line: the history has to show it.
     """
     env = os.environ if environ is None else environ
     for source, name in (("--actor", named), ("PROVISIONER_ACTOR", env.get("PROVISIONER_ACTOR"))):

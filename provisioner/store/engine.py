@@ -21,6 +21,8 @@ STATEMENT_TIMEOUT: Final = 60.0
 
 _LOCK_TIMEOUT: Final = "20s"
 _IDLE_TIMEOUT: Final = "120s"
+# So that a statement of a command that was killed does not go on, with its locks, until it is done.
+_CHECK_INTERVAL: Final = "1s"
 # A server that starts or recovers says so (57P03) and is asked again for so many seconds.
 _RECOVERY: Final = 10.0
 _CANNOT_CONNECT_NOW: Final = "57P03"
@@ -57,6 +59,7 @@ def make_engine(url: URL, statement_timeout: float = STATEMENT_TIMEOUT) -> Engin
         "statement_timeout": f"{statement_timeout * 1000:.0f}ms",
         "lock_timeout": _LOCK_TIMEOUT,
         "idle_in_transaction_session_timeout": _IDLE_TIMEOUT,
+        "client_connection_check_interval": _CHECK_INTERVAL,
     }
     # Those of the URL come last, so they win.
     options = " ".join([*(f"-c {name}={value}" for name, value in limits.items()), _options(url)]).strip()

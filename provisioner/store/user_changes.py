@@ -41,7 +41,9 @@ _POLL: Final = 0.05
 
 _HOLD: Final = "SELECT pg_try_advisory_xact_lock(1886547830, 3)"
 
-_NEW_IDS: Final = "SELECT nextval('provisioner.users_id_seq') FROM generate_series(1, :count)"
+_NEW_IDS: Final = """
+    SELECT array_agg(nextval('provisioner.users_id_seq')) FROM generate_series(1, :count)
+"""
 
 _UPDATE: Final = """
     UPDATE provisioner.users AS u SET login = new.login, login_key = new.login_key, name = new.name,
@@ -110,7 +112,8 @@ def release(connection: Connection, endpoint_ids: Collection[str]) -> None:
 
 
 def _new_ids(connection: Connection, count: int) -> Sequence[int]:
-    return connection.execute(text(_NEW_IDS), {"count": count}).scalars().all() if count else ()
+    ids: Sequence[int] = connection.execute(text(_NEW_IDS), {"count": count}).scalar_one() if count else ()
+    return ids
 
 
 def _delete(connection: Connection, change_id: int, changes: Sequence[UserChange]) -> Mapping[int, int]:

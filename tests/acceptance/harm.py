@@ -78,7 +78,7 @@ READ_BACK = Fault("node", Moment("answered", b"Event: AorDetail"), NOT_PROVEN)
 TOLD_MEANWHILE = Fault("node", Moment("asked", b"SorceryMemoryCacheExpireObject"), NOT_PROVEN)
 READ_BACK_LOST = Fault("node", Moment("asked", b"PJSIPShowEndpoint"), NOT_IN_FORCE)
 
-MIDDLE = Fault("database", Moment("asked", b"INSERT INTO provisioner.audit"), NOTHING, written=False)
+MIDDLE = Fault("database", Moment("asked", b"COPY provisioner.history"), NOTHING, written=False)
 COMMIT = Fault("database", Moment("asked", b"COMMIT"), UNKNOWN, written=False)
 COMMITTED = Fault("database", Moment("answered", b"COMMIT"), UNKNOWN)
 OUTBOX = Fault("database", Moment("asked", b"FROM provisioner.outbox"), NOT_TOLD)
@@ -97,7 +97,7 @@ class Subject:
     old: Secret | None = None
     new: Secret | None = None
     before: int = 0
-    """How many changes the audit knew of before."""
+    """How many changes the history knew of before."""
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -162,8 +162,8 @@ class Subject:
         )
         return held == [(digest.hexdigest(),)]
 
-    def audited(self, actor: str) -> bool:
-        last = self.database.ask("SELECT actor FROM provisioner.audit ORDER BY id DESC LIMIT 1")
+    def in_history(self, actor: str) -> bool:
+        last = self.database.ask("SELECT actor FROM provisioner.changes ORDER BY id DESC LIMIT 1")
         return last == [(actor,)] or actor == ""
 
 
@@ -253,7 +253,7 @@ FIELDS = [
     Field(
         "who does it",
         lambda word, login: (f"--actor={word}", "user", "set", login, f"--name={fresh()}"),
-        lambda subject, word: subject.audited(word),
+        lambda subject, word: subject.in_history(word),
     ),
 ]
 

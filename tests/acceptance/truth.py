@@ -30,8 +30,8 @@ def query(lab: Lab, sql: str, *values: object) -> list[dict[str, Any]]:
 
 
 def changes_of(lab: Lab, login: str) -> int:
-    """How many changes of this user the audit knows."""
-    return len(query(lab, "SELECT 1 FROM provisioner.audit WHERE login = %s", login))
+    """How many changes of this user the history knows."""
+    return len(query(lab, "SELECT 1 FROM provisioner.history WHERE login = %s", login))
 
 
 def pending(lab: Lab) -> set[str]:
@@ -40,7 +40,7 @@ def pending(lab: Lab) -> set[str]:
 
 
 def check_whole(lab: Lab, app: App) -> None:
-    """Nothing half-written: records, Asterisk's rows and the audit say the same of every user."""
+    """Nothing half-written: records, Asterisk's rows and the history say the same of every user."""
     union = " UNION ".join(f"SELECT id FROM {table}" for table in ("ps_endpoints", "ps_auths", "ps_aors"))
     ids = {row["id"] for row in query(lab, union)}
     with app.reading() as tx:
@@ -51,10 +51,14 @@ def check_whole(lab: Lab, app: App) -> None:
         differences = [change.as_dict() for change in diff(wanted, tx.rows(ids | known))]
     assert differences == []
     trail: dict[str, dict[str, Any] | None] = {}
-    for entry in query(lab, "SELECT login, changes FROM provisioner.audit ORDER BY id"):
-        login, said = entry["login"], entry["changes"]
-        assert said["old"] == trail.get(login), f"the audit of {login} has a gap"
-        trail[login] = said["new"]
+    last: dict[str, dict[str, Any]] = {}
+    for entry in query(lab, "SELECT * FROM provisioner.history WHERE verb <> 'mend' ORDER BY change_id, id"):
+        login = entry["login"]
+        there = last[login] if entry["verb"] == "restore" else trail.get(login)
+        assert entry["old"] == there, f"the history of {login} has a gap"
+        assert entry["verb"] != "restore" or trail[login] is None, f"{login} was restored, but not deleted"
+        trail[login] = entry["new"]
+        last[login] = entry["new"] or entry["old"]
     told = {login: data for login, data in trail.items() if data is not None}
     assert told == {user.login: user_data(user) for user in users}
     assert {login for login, data in trail.items() if data is None} == {user.login for user in deleted}

@@ -78,7 +78,17 @@ def test_it_writes_no_other_table(asterisk: Sql, table: str, statement: str) -> 
 
 
 @pytest.mark.parametrize(
-    "table", ["users", "extensions", "audit", "outbox", "made_tables", "alembic_version"]
+    "table",
+    [
+        "users",
+        "extensions",
+        "changes",
+        "history",
+        "past_secrets",
+        "outbox",
+        "made_tables",
+        "alembic_version",
+    ],
 )
 def test_it_sees_nothing_of_ours(asterisk: Sql, table: str) -> None:
     with pytest.raises(InsufficientPrivilege, match="permission denied for schema provisioner"):
@@ -96,6 +106,7 @@ def test_it_sees_nothing_of_ours(asterisk: Sql, table: str) -> None:
         "DROP TABLE ps_contacts",
         "TRUNCATE ps_contacts",
         "SELECT provisioner.guard_auths('public')",
+        "SELECT provisioner.trim_history(1)",
         "SELECT pg_read_file('/etc/passwd')",
         "COPY ps_contacts TO PROGRAM 'id'",
         "SELECT rolpassword FROM pg_authid",
