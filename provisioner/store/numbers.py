@@ -79,15 +79,13 @@ def states(
     besides: Set[int] = frozenset(),
 ) -> Mapping[str, NumberState]:
     """What each number is used for, as seen by those users (ids) whose own use does not count."""
-    found = {number: NumberState(number, Use.FREE) for number in numbers}
     asked = {"numbers": list(numbers), "rest": rest_days, "besides": list(besides)}
-    foreign = connection.execute(text(_FOREIGN.format(**tables.quoted)), asked)
-    for number in foreign.scalars():
-        found[number] = NumberState(number, Use.FOREIGN)
-    for row in connection.execute(text(_HOLDERS), asked):
-        use = Use.HELD if row.until is None else Use.RESTING
-        found[row.number] = NumberState(row.number, use, row.login, row.until, row.user_id)
-    return found
+    foreign = connection.scalars(text(_FOREIGN.format(**tables.quoted)), asked)
+    found = {number: NumberState(number, Use.FOREIGN) for number in foreign}
+    for number, login, user_id, until in connection.execute(text(_HOLDERS), asked):
+        use = Use.HELD if until is None else Use.RESTING
+        found[number] = NumberState(number, use, login, until, user_id)
+    return {number: found.get(number) or NumberState(number, Use.FREE) for number in numbers}
 
 
 def allocate(

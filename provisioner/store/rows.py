@@ -35,6 +35,15 @@ _NOT_OURS: Final = """
     WHERE NOT EXISTS (SELECT FROM provisioner.extensions WHERE endpoint_id = wanted) LIMIT 1
 """
 
+_FOREIGN: Final = """
+    SELECT id, EXISTS (SELECT FROM provisioner.extensions WHERE endpoint_id = there.id) AS was_ours
+    FROM {table} AS there
+    WHERE NOT EXISTS (SELECT FROM provisioner.extensions WHERE endpoint_id = there.id AND deleted_at IS NULL)
+    AND (id ~ '^[0-9]{{2,15}}(-[a-z0-9]{{1,20}})?$'
+        OR EXISTS (SELECT FROM provisioner.extensions WHERE endpoint_id = there.id))
+    ORDER BY id
+"""
+
 _COLUMNS: Final = """
     SELECT c.relname, a.attname, CASE WHEN a.atttypmod > 4 THEN a.atttypmod - 4 END
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -88,6 +97,15 @@ def create(connection: Connection, tables: Tables, wanted: Rows) -> None:
             _copy(connection, tables.quoted[table], columns, values, table)
 
 
+def foreign(connection: Connection, tables: Tables) -> Mapping[str, Mapping[str, bool]]:
+    """Rows that no live extension has, and that look like ours: by table, id to whether they once were.
+
+    Like ours is an id that a deleted extension had, or that is a number, perhaps with a label.
+    """
+    found = {table: connection.execute(text(_FOREIGN.format(table=tables.quoted[table]))) for table in TABLES}
+    return {table: {row.id: row.was_ours for row in its} for table, its in found.items()}
+
+
 def _refuse_foreign(connection: Connection, ids: Iterable[str]) -> None:
     foreign = connection.scalar(text(_NOT_OURS), {"ids": sorted(ids)})
     if foreign is not None:
@@ -103,15 +121,17 @@ def _read_table(
     names = ", ".join(quote(column) for column in ("id", *its))
     query = text(_READ.format(columns=names, table=tables.quoted[table]))
     return {
-        id: {column: _value(value) for column, value in zip(its, values, strict=True) if value is not None}
+        id: {
+            column: value if type(value) is str or type(value) is int else _value(value)
+            for column, value in zip(its, values, strict=True)
+            if value is not None
+        }
         for id, *values in connection.execute(query, {"ids": ids})
     }
 
 
 def _value(value: object) -> Value:
-    """A database may have other types than texts and integers; a whole fraction is given as an integer."""
-    if type(value) is str or type(value) is int:
-        return value
+    """Of another type than texts and integers, as some databases have; a whole fraction is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else str(value)
 
 

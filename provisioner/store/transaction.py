@@ -216,6 +216,10 @@ class Transaction:
         """The rows of these ids: the columns that we write, without those that are NULL."""
         return rows.read(self._connection, self._names, self.columns(), endpoint_ids)
 
+    def foreign_rows(self) -> Mapping[str, Mapping[str, bool]]:
+        """Rows like ours that no live extension has: by table, id to whether a deleted one had it."""
+        return rows.foreign(self._connection, self._names)
+
     def create_rows(self, wanted: Rows) -> None:
         """Write rows that are not there yet, without a plan. Raises Conflict like :meth:`write`."""
         rows.create(self._connection, self._names, wanted)
