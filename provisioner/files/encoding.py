@@ -4,8 +4,8 @@
 Lists of users are short and full of names, and a model of running text says little about them
 (charset-normalizer takes one KOI8-R list in forty for Japanese). An old Cyrillic encoding is told by how
 common its letters are, how vowels and consonants alternate, and where the capitals stand: KOI8-R read as
-CP1251 turns ``Иван`` into ``хБЮМ``. Polish is told by letters that stand in words of ASCII letters and that no Western
-encoding has there. Whatever is not plain is refused: a wrong guess would change names without a word.
+CP1251 turns ``Иван`` into ``хБЮМ``. Polish is told by letters that stand in words of ASCII letters and that
+no Western encoding has there. Whatever is not plain is refused: a wrong guess would change names.
 """
 
 from __future__ import annotations

@@ -42,9 +42,9 @@ class Header:
     def faults(self) -> Iterator[Fault]:
         """What is wrong with it, once for the whole table."""
         for index, name in enumerate(self.names):
-            if name and name not in COLUMNS:
+            if name and name not in COLUMNS and self.place:
                 yield Fault(self.line, _shown(name), unknown(name, COLUMNS))
-            elif name and self.names.index(name) != index:
+            elif name in COLUMNS and self.names.index(name) != index:
                 yield Fault(self.line, name, "is the name of two columns; leave one")
         if self.missing:
             had = ", ".join(_shown(name) for name in self.names[:20] if name) or "none"

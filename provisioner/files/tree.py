@@ -20,7 +20,7 @@ _SILENT: Final = frozenset({"active", *EXTENSION})
 def user(value: object, line: int, lines: Sequence[int | None] = ()) -> Iterator[Raw | Fault]:
     """One user, or what is wrong with its form; ``lines`` are those of its extensions."""
     if not isinstance(value, Mapping):
-        yield Fault(line, "user", f"{show(value)} is not a mapping; expected login, name, ...")
+        yield Fault(line, "user", f"{_kind(value)} is not a mapping; expected login, name, ...")
         return
     keys = value.keys()
     faults = [Fault(line, shown(key), unknown(str(key), _KNOWN)) for key in keys if key not in _KNOWN]
