@@ -18,6 +18,7 @@ from provisioner.ami.actions import (
 from provisioner.ami.client import Backoff, Client
 from provisioner.ami.delivery import Delivery
 from provisioner.ami.fleet import Fleet
+from provisioner.ami.held import stale
 from provisioner.ami.registrations import (
     Contact,
     Contacts,
@@ -58,4 +59,5 @@ __all__ = [
     "Right",
     "SetMaintenance",
     "ShowEndpoint",
+    "stale",
 ]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, TypeVar
 
+from provisioner.ami.actions import CACHED_TYPES, ExpireObject
 from provisioner.ami.client import Backoff, Client
 from provisioner.ami.delivery import Delivery, deliver
 from provisioner.ami.registrations import ShowEndpoint
@@ -75,6 +76,19 @@ class Fleet:
 
         results = self._on_all(one, lambda node, error: ReadBack(node.name, error=error))
         return {result.node: result for result in results}
+
+    def forget(self, endpoint_ids: Mapping[str, Collection[str]]) -> tuple[NodeResult, ...]:
+        """Have each node drop these endpoints from its caches, once: for what only a look put there."""
+
+        async def one(client: Client) -> NodeResult:
+            ids = endpoint_ids[client.node.name]
+            await client.call_all([ExpireObject(type, id) for id in ids for type in CACHED_TYPES])
+            return NodeResult(client.node.name)
+
+        def idle(node: NodeSettings) -> NodeResult | None:
+            return None if endpoint_ids.get(node.name) else NodeResult(node.name)
+
+        return self._on_all(one, lambda node, error: NodeResult(node.name, error), idle)
 
     def status(self, endpoint_ids: Collection[str] | None = None) -> tuple[NodeStatus, ...]:
         """Contacts and device states of these endpoints, or of all that a node knows."""

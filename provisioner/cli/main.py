@@ -17,6 +17,7 @@ from provisioner.cli.common import plain
 from provisioner.cli.conf import conf
 from provisioner.cli.db import db
 from provisioner.cli.doctor import doctor
+from provisioner.cli.drift import drift
 from provisioner.cli.export import export
 from provisioner.cli.history import history, undo
 from provisioner.cli.nodes import reload, status
@@ -86,5 +87,5 @@ def main(ctx: click.Context, config: Path | None, actor: str | None, debug: bool
     ctx.obj = {"config": config, "actor": actor}
 
 
-for command in (db, user, plan, apply, export, history, undo, reload, status, conf, doctor, demo):
+for command in (db, user, plan, apply, export, history, undo, drift, reload, status, conf, doctor, demo):
     main.add_command(command)
