@@ -97,11 +97,10 @@ def recognise(name: str, head: bytes, rest: BinaryIO | None) -> Encoding:
 
 def _wide(head: bytes) -> str | None:
     """UTF-16 without a mark: the names of columns or keys are ASCII, so that every other byte is zero."""
-    start = head[:64]
-    start = start[: len(start) // 2 * 2]
-    if len(start) >= 4:
-        for first, second, encoding in ((0, 1, "utf-16-be"), (1, 0, "utf-16-le")):
-            if not any(start[first::2]) and all(start[second::2]):
+    start = head[:8]
+    if len(start) == 8:
+        for high, low, encoding in ((0, 1, "utf-16-be"), (1, 0, "utf-16-le")):
+            if not any(start[high::2]) and all(start[low::2]):
                 return encoding
     return None
 
@@ -128,7 +127,7 @@ def _by_letters(sample: bytes) -> tuple[str | None, str | None]:
     words = _WORD.findall(sample)
     high = sum(byte > 0x7F for word in words for byte in word)
     mixed = sum(byte > 0x7F for word in words if _has_ascii(word) for byte in word)
-    if mixed >= 0.9 * high:
+    if mixed >= 0.5 * high:
         return _polish(words), None
     worth = {encoding: _worth(sample, encoding) for encoding in CYRILLIC + _NAMED_ONLY}
     best = max(worth, key=worth.__getitem__)
