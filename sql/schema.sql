@@ -128,7 +128,6 @@ CREATE FUNCTION provisioner.judge_endpoint() RETURNS trigger
 CREATE FUNCTION provisioner.trim_history(keep_days integer) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "provisioner.trims_history" TO 'yes'
     AS $$
     DECLARE
         trimmed bigint;
@@ -136,10 +135,12 @@ CREATE FUNCTION provisioner.trim_history(keep_days integer) RETURNS bigint
         IF keep_days IS NULL OR keep_days < 1 THEN
             RAISE EXCEPTION 'the history is kept for one day or longer' USING ERRCODE = 'data_exception';
         END IF;
+        PERFORM set_config('provisioner.trims_history', 'yes', true);
         DELETE FROM provisioner.changes WHERE id IN (
             SELECT id FROM provisioner.changes WHERE at < now() - make_interval(days => keep_days)
             FOR UPDATE SKIP LOCKED);
         GET DIAGNOSTICS trimmed = ROW_COUNT;
+        PERFORM set_config('provisioner.trims_history', '', true);
         RETURN trimmed;
     END
     $$;

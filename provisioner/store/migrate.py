@@ -22,8 +22,8 @@ _LIMITS: Final = ("SET LOCAL statement_timeout = '10min'", "SET LOCAL lock_timeo
 _LOCK: Final = "SELECT pg_advisory_xact_lock(1886547830, 2)"
 
 
-def upgrade(connection: Connection, tables: Tables, asterisk_tables: bool) -> None:
-    """Run what is missing, all in the connection's transaction; a second one waits for the first.
+def upgrade(connection: Connection, tables: Tables, asterisk_tables: bool, to: str = "head") -> None:
+    """Run what is missing up to the migration ``to``, in the connection's transaction; another one waits.
 
     Tables of Asterisk's that are there already are altered only with ``asterisk_tables``: then they get the
     columns they lack, and the rule that an endpoint needs an auth.
@@ -41,7 +41,7 @@ def upgrade(connection: Connection, tables: Tables, asterisk_tables: bool) -> No
     config = _config()
     config.attributes["connection"] = connection
     config.attributes["asterisk_schema"] = tables.schema
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
     if asterisk_tables:
         _complete(connection, tables)
 

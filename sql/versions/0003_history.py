@@ -106,22 +106,23 @@ STATEMENTS = (
         "FOR EACH STATEMENT EXECUTE FUNCTION provisioner.history_is_append_only()"
         for table in ("changes", "history", "past_secrets")
     ),
-    # Runs with the rights of its caller: who may not delete from these tables may not trim them either. The
-    # setting that lets the triggers pass lasts as long as the function. What another command trims at the
-    # same time is left to it.
+    # Runs with the rights of its caller: who may not delete from these tables may not trim them either. What
+    # another command trims at the same time is left to it.
     """
     CREATE FUNCTION provisioner.trim_history(keep_days integer) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET provisioner.trims_history = 'yes' AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         trimmed bigint;
     BEGIN
         IF keep_days IS NULL OR keep_days < 1 THEN
             RAISE EXCEPTION 'the history is kept for one day or longer' USING ERRCODE = 'data_exception';
         END IF;
+        PERFORM set_config('provisioner.trims_history', 'yes', true);
         DELETE FROM provisioner.changes WHERE id IN (
             SELECT id FROM provisioner.changes WHERE at < now() - make_interval(days => keep_days)
             FOR UPDATE SKIP LOCKED);
         GET DIAGNOSTICS trimmed = ROW_COUNT;
+        PERFORM set_config('provisioner.trims_history', '', true);
         RETURN trimmed;
     END
     $$

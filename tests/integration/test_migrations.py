@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from psycopg.types.json import Jsonb
 from sqlalchemy import URL, create_engine
 
 from provisioner.errors import SchemaOutdated, StoreError
@@ -18,6 +20,8 @@ from provisioner.plan import diff
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.resources import resource_dir
 from provisioner.store import Finding, Store
+from provisioner.store.migrate import upgrade
+from provisioner.store.names import Tables
 from provisioner.store.schema import dump
 from provisioner.store.tables import metadata
 from tests.integration import upstream
@@ -33,6 +37,9 @@ _CATALOG = """
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum
 """
+
+
+VERBS = ("create", "change", "delete", "restore", "mend")
 
 
 @pytest.fixture(params=["asterisk_16", "asterisk_22"])
@@ -155,6 +162,45 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(empty_database: URL) -> Non
         with pytest.raises(SchemaOutdated), store.transaction(actor="tester", command="x") as tx:
             tx.list_users()
     assert catalog(empty_database) == []
+
+
+def test_the_audit_trail_becomes_the_history(empty_database: URL) -> None:
+    told: list[tuple[str, str | None, dict[str, Any]]] = [
+        ("provisioner user add", "anna", {"old": None, "new": {"name": "A"}, "rows": [{"id": "7001"}]}),
+        ("provisioner user set", "anna", {"old": {"name": "A"}, "new": {"name": "B"}, "rows": []}),
+        ("provisioner user delete", "anna", {"old": {"name": "B"}, "new": None}),
+        ("provisioner user restore", "anna", {"old": None, "new": {"name": "B"}}),
+        ("by hand", None, {"anything": "else"}),
+    ]
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        upgrade(connection, Tables(), False, to="0002")
+    engine.dispose()
+    with psycopg.connect(address(empty_database)) as connection:
+        for command, login, changes in told:
+            connection.execute(
+                "INSERT INTO provisioner.audit (at, actor, command, login, changes) "
+                "VALUES ('2026-01-02 03:04 UTC', 'jan', %s, %s, %s)",
+                [command, login, Jsonb(changes)],
+            )
+    with Store(empty_database) as store:
+        store.upgrade()
+        with store.transaction(actor="tester", command="user add") as tx:
+            create(tx, user("Anna", "7001"))
+            *newer, last = reversed(tx.history())
+            assert [(one.id, one.command, one.actor) for one in newer] == [
+                (place, command, "jan") for place, (command, _, _) in enumerate(told, 1)
+            ]
+            assert newer[0].at == datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+            assert last.id == len(told) + 1
+            entries = [entry for one in newer for entry in tx.history_entries(one.id)]
+            assert [(one.verb, one.login, one.old, one.new) for one in entries] == [
+                (verb, login, changes.get("old"), changes.get("new"))
+                for verb, (_, login, changes) in zip(VERBS, told, strict=True)
+            ]
+            assert [one.rows for one in entries if one.rows] == [[{"id": "7001"}]]
+            assert {one.user_id for one in entries} == {None}
+            assert [one.id for one in tx.history("ANNA")] == [6, 4, 3, 2, 1]
 
 
 def test_a_schema_of_its_own_gets_asterisks_tables(empty_database: URL) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import traceback
@@ -130,6 +133,30 @@ def test_a_connection_that_was_cut_while_idle_is_replaced_unnoticed(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'provisioner'"
     )
     assert ask(store) is None
+
+
+def test_a_statement_of_a_command_that_was_killed_ends_soon(
+    store: Store, sql: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    program = """
+        import sys
+        from sqlalchemy import text
+        from provisioner.store import Store
+        with Store(sys.stdin.readline().strip()).transaction(actor="tester", command="x") as tx:
+            tx._connection.execute(text("SELECT pg_sleep(60)"))
+    """
+    busy = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdin=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(store.url.render_as_string(hide_password=False) + "\n")
+        process.stdin.flush()
+        try:
+            assert wait_until(lambda: bool(sql.execute(busy).fetchall()), 20)
+        finally:
+            process.kill()
+    assert wait_until(lambda: not sql.execute(busy).fetchall(), 10)
 
 
 def test_a_server_killed_within_a_transaction_is_one_error_and_nothing_is_half_written(home: Path) -> None:
