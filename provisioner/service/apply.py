@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import Interrupted, PlanMoved, TooMuch
-from provisioner.plan import Effects, UserPlan, effects_of, moved, summarise, too_much
+from provisioner.plan import Effects, UserChange, UserPlan, Verb, effects_of, moved, summarise, too_much
 from provisioner.service.interrupt import undisturbed
 from provisioner.service.progress import Progress, silent
 from provisioner.service.secrets_file import secrets_file
@@ -20,7 +20,7 @@ from provisioner.service.write import write
 if TYPE_CHECKING:
     from provisioner.plan import NodeOrder
     from provisioner.service.app import App
-    from provisioner.store import Transaction
+    from provisioner.store import StoredUser, Transaction
 
 SAMPLE: Final = 1_000
 """Most endpoints that are read back from the nodes."""
@@ -93,7 +93,7 @@ def apply(
     for a plan over the limit without ``force``, Interrupted after Ctrl-C: its text says whether all is
     written, or nothing.
     """
-    committed = False
+    written: int | None = None
     try:
         with ExitStack() as after:
             with app.change(file=job.file, sha256=job.sha256, undoes=job.undoes) as tx:
@@ -112,10 +112,10 @@ def apply(
                 # From here to the end of the commit Ctrl-C waits, so that we know what became of it.
                 after.enter_context(undisturbed())
             issued.keep()
-            committed = True
+            written = change_id
+        return _tell(app, planned, change_id, issued.count)
     except KeyboardInterrupt:
-        raise _interrupted(change_id if committed else None) from None
-    return _tell(app, planned, change_id, issued.count)
+        raise _interrupted(written) from None
 
 
 def _planned(app: App, tx: Transaction, job: Job) -> Planned:
@@ -127,11 +127,19 @@ def _settled(app: App, tx: Transaction, job: Job) -> Planned:
     """The plan with every record of it locked: nobody changes them before the end."""
     for _ in range(_ROUNDS):
         planned = _planned(app, tx, job)
-        held = {change.id: change.before for change in planned.plan if change.id is not None}
-        locked = tx.lock_users(held)
-        if all(id in locked and locked[id].user == before for id, before in held.items()):
+        held = [(change.id, change) for change in planned.plan if change.id is not None]
+        locked = tx.lock_users([id for id, _ in held])
+        if all(_unmoved(change, locked.get(id)) for id, change in held):
             return planned
+        tx.forget_numbers()
     raise PlanMoved("Nothing was written: the records change faster than they can be locked; try again.")
+
+
+def _unmoved(change: UserChange, locked: StoredUser | None) -> bool:
+    """Whether the record is still what its change rests on."""
+    if locked is None or locked.user != change.before:
+        return False
+    return (locked.deleted_at is not None) == (change.verb is Verb.RESTORE)
 
 
 def check_agreed(planned: Planned, agreed: dict[str, str] | None) -> None:
@@ -158,11 +166,7 @@ def _tell(app: App, planned: Planned, change_id: int, secrets: int) -> Applied:
     """Tell the nodes; Ctrl-C from here on leaves what is written, and the orders in their queues."""
     touched = sorted({order.endpoint_id for orders in planned.orders for order in orders})
     sample = touched if len(touched) <= SAMPLE else random.sample(touched, SAMPLE)
-    try:
-        nodes = tell(app, sample)
-    except KeyboardInterrupt:
-        raise _interrupted(change_id) from None
-    return Applied(planned, change_id, nodes, len(touched), len(sample), secrets)
+    return Applied(planned, change_id, tell(app, sample), len(touched), len(sample), secrets)
 
 
 def _interrupted(change_id: int | None) -> Interrupted:

@@ -32,7 +32,7 @@ class Asked:
     def rules(self) -> Rules:
         """The source is the file's name without its ending, unless another is given."""
         named = self.path.name.removesuffix(self.path.suffix) if self.path else "stdin"
-        return Rules(self.source or named, self.prune, self.adopt)
+        return Rules(named if self.source is None else self.source, self.prune, self.adopt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class FileJob:
 
 def open_job(app: App, asked: Asked, progress: Progress = silent) -> FileJob:
     """Read a file of users to its end. Raises FileError where it cannot be read."""
-    wanted = read(asked.path, asked.format, asked.encoding, progress)
     rules = asked.rules
+    wanted = read(asked.path, asked.format, asked.encoding, progress)
     job = Job(lambda tx: plan_users(app, tx, wanted, rules, progress), wanted.name, wanted.sha256)
     if asked.path is None:
         return FileJob(job, None, wanted.guessed)

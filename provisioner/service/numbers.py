@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner.plan import UserChange, Verb
 from provisioner.records import Kind
@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from provisioner.store import NumberState, Transaction
 
 
-def collisions(app: App, tx: Transaction, changes: Sequence[UserChange]) -> Iterator[tuple[UserChange, str]]:
-    """The numbers that changes want and cannot have, each with the reason. Nobody else gets one meanwhile."""
+class Collision(NamedTuple):
+    """A number that a change wants and cannot have; ``why`` says so in words, the number among them."""
+
+    change: UserChange
+    number: str
+    why: str
+
+
+def collisions(app: App, tx: Transaction, changes: Sequence[UserChange]) -> Iterator[Collision]:
+    """The numbers that changes want and cannot have. Nobody else gets one meanwhile."""
     gained = {number: change for change in changes for number in _gained(change)}
     if not gained:
         return
@@ -25,7 +33,7 @@ def collisions(app: App, tx: Transaction, changes: Sequence[UserChange]) -> Iter
         change = gained[number]
         why = _refusal(state, change, given_up=number in given_up, rest_days=rest_days)
         if why is not None:
-            yield change, why
+            yield Collision(change, number, why)
 
 
 def _refusal(state: NumberState, change: UserChange, *, given_up: bool, rest_days: int) -> str | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import InvalidRecord, Problem
+from provisioner.errors import Conflict, FileError, InvalidRecord, Problem
 from provisioner.files import Format, open_input, read_entries
 from provisioner.plan import UserChange, UserPlan, Verb, count
 from provisioner.plan.compare import Comparison, Held, lacking
-from provisioner.records import Entry, login_key
-from provisioner.service.numbers import collisions
+from provisioner.records import Entry, Kind, login_key
+from provisioner.records.text import show, unprintable
+from provisioner.service.numbers import Collision, collisions
 from provisioner.service.progress import Progress, counted, silent
 from provisioner.service.write import maker
 
@@ -22,16 +23,28 @@ if TYPE_CHECKING:
     from provisioner.store import StoredUser, Transaction
 
 
+MAX_SOURCE: Final = 200
+"""Most characters of a source's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Whose users a file speaks for, and what it may do.
 
     ``prune`` deletes the source's users that the file does not have; ``adopt`` takes over users made by hand.
+    Raises FileError for what cannot be the name of a source.
     """
 
     source: str
     prune: bool = False
     adopt: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.source) <= MAX_SOURCE or any(map(unprintable, self.source)):
+            raise FileError(
+                f"{show(self.source)} cannot be the name of a source, which has 1 to {MAX_SOURCE} printable "
+                "characters; name one with --source"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,7 @@ def plan_users(
     planner = _Planner(app, tx, wanted, rules)
     plan = planner.plan(progress)
     problems = [*wanted.problems, *planner.problems]
-    problems += [planner.problem(change, text) for change, text in collisions(app, tx, plan.changes)]
+    problems += map(planner.placed, collisions(app, tx, plan.changes))
     if problems:
         lines = len({problem.where for problem in problems})
         found = f"{count(len(problems), 'problem')} in {count(lines, 'line')} of {wanted.name}"
@@ -103,8 +116,14 @@ class _Planner:
         count = self.tx.count_of(self.rules.source)
         return UserPlan(tuple(self.changes), self.rules.source, self.unchanged, count)
 
-    def problem(self, change: UserChange, message: str) -> Problem:
-        return Problem("number", message, f"{self.wanted.name}:{change.line}")
+    def placed(self, collision: Collision) -> Problem:
+        """The problem of a number, at its line."""
+        entry = self.wanted.entries[collision.change.key]
+        lines = {part.number: part.line for part in entry.extensions if part.kind is not Kind.ALIAS}
+        return self._problem(lines.get(collision.number) or entry.line, collision.why)
+
+    def _problem(self, line: int, message: str) -> Problem:
+        return Problem("number", message, f"{self.wanted.name}:{line}")
 
     def _those_there(self, progress: Progress) -> None:
         """Compare the users there are; what is left in ``new`` has none."""
@@ -140,9 +159,15 @@ class _Planner:
         numbers = self.app.settings.numbers
         entries = self.wanted.entries.values()
         taken = {part.number for entry in entries for part in entry.extensions if part.number}
-        free = iter(self.tx.allocate_numbers(numbers.ranges, count, numbers.rest_days, besides=taken))
+        try:
+            free = self.tx.allocate_numbers(numbers.ranges, count, numbers.rest_days, besides=taken)
+        except Conflict as exc:
+            first = min(entry.line for entry, _ in self.unnumbered)
+            self.problems.append(self._problem(first, str(exc).rstrip(".")))
+            return
+        given = iter(free)
         for entry, held in self.unnumbered:
-            self._compare(entry, held, free)
+            self._compare(entry, held, given)
 
 
 def _held(stored: StoredUser | None) -> Held | None:

@@ -35,7 +35,7 @@ def undo_plan(app: App, tx: Transaction, id: int) -> UserPlan:
     there = tx.users_by_id([entry.user_id for entry in entries if entry.user_id is not None])
     way = _WayBack(id, there, tx.past_secrets(id))
     changes = [change for entry in entries if (change := way.back(entry)) is not None]
-    refused = [f"{show(change.user.login)}: {text}" for change, text in collisions(app, tx, changes)]
+    refused = [f"{show(found.change.user.login)}: {found.why}" for found in collisions(app, tx, changes)]
     if way.conflicts or refused:
         raise Conflict("\n".join([f"Change {id} cannot be undone.", *way.conflicts, *refused]))
     return UserPlan(tuple(changes))

@@ -221,7 +221,7 @@ def _checked(user: User, extensions: list[dict[str, Any]]) -> UserSpec:
 
 def _write(app: App, tx: Transaction, change: UserChange) -> None:
     """One user's change; raises Conflict where a number cannot be had."""
-    refused = [text for _, text in collisions(app, tx, [change])]
+    refused = [found.why for found in collisions(app, tx, [change])]
     if refused:
         raise Conflict("; ".join(refused) + ".")
     write(app, tx, [change])

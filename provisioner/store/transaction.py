@@ -184,6 +184,10 @@ class Transaction:
         self._given.update(found)
         return found
 
+    def forget_numbers(self) -> None:
+        """Numbers that were given here and not written are free again, for a plan that is made anew."""
+        self._given.clear()
+
     def number_state(self, number: str, rest_days: int) -> NumberState:
         """What a number is used for."""
         return self.number_states([number], rest_days)[number]

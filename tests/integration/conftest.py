@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from sqlalchemy import URL
 
 from provisioner.store import Embedded, Store
+
+if TYPE_CHECKING:
+    from tests.integration.office import Office
 
 _COUNTER = itertools.count(1)
 
@@ -79,3 +84,13 @@ def sql(database: URL) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A connection of a DBA to the same database; every statement for itself."""
     with psycopg.connect(address(database), autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def office(database: URL, tmp_path: Path) -> Iterator[Office]:
+    """Users who come from files."""
+    from tests.integration.office import Office
+
+    opened = Office(tmp_path, database)
+    yield opened
+    opened.app.close()
