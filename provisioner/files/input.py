@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -93,32 +94,34 @@ def open_input(
     FileError for what cannot be read, is of no known form or in no encoding that shows.
     """
     standard = path is None or str(path) == "-"
-    name = "-" if standard else str(path)
-    shown_name = name if name.isprintable() else ascii(name)[1:-1]
+    typed = "-" if path is None else str(path)
+    name = typed if typed.isprintable() else ascii(typed)[1:-1]
     chosen = named(encoding) if encoding else None
     try:
         raw: BinaryIO = sys.stdin.buffer if path is None or standard else path.open("rb")
-    except (OSError, ValueError) as exc:
-        said = exc.strerror if isinstance(exc, OSError) else None
-        raise FileError(f"{shown_name}: cannot be read: {said or exc}") from None
-    try:
         try:
-            regular = not standard and stat.S_ISREG(path.stat().st_mode)  # type: ignore[union-attr]
-            head = _head(raw)
-            form = Format(format) if format else _format(shown_name, path, head)
-            found = None
-            if form is not Format.XLSX:
-                found = chosen or recognise(shown_name, head, raw if regular else None)
-            if regular:
-                raw.seek(0)
-                head = b""
-        except OSError as exc:
-            raise FileError(f"{shown_name}: cannot be read: {exc.strerror or exc}") from None
-        return Input(shown_name, _Hashed(raw, head, keep=standard), form, found)
-    except BaseException:
-        if not standard:
-            raw.close()
-        raise
+            return _recognised(name, path, raw, Format(format) if format else None, chosen, standard)
+        except BaseException:
+            if not standard:
+                raw.close()
+            raise
+    except OSError as exc:
+        raise FileError(f"{name}: cannot be read: {exc.strerror or exc}") from None
+
+
+def _recognised(
+    name: str, path: Path | None, raw: BinaryIO, form: Format | None, chosen: Encoding | None, standard: bool
+) -> Input:
+    regular = not standard and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+    head = _head(raw)
+    form = form or _format(name, path, head)
+    encoding = None
+    if form is not Format.XLSX:
+        encoding = chosen or recognise(name, head, raw if regular else None)
+    if regular:
+        raw.seek(0)
+        head = b""
+    return Input(name, _Hashed(raw, head, keep=standard), form, encoding)
 
 
 class _Hashed(io.BufferedIOBase):
