@@ -1,37 +1,68 @@
-"""``make bench``: every bench in one run, as one table of ratios."""
+"""``make bench``: every bench in one run, as one table of ratios.
+
+``python -m benchmarks apply reload --sizes 1000,10000`` runs only these, with so many users.
+"""
 
 from __future__ import annotations
 
-import os
-import platform
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
+from typing import Final
 
-from benchmarks.measure import Row
+from benchmarks.machine import machine
+from benchmarks.measure import Row, Run
 
-BENCHES = ("startup", "ami_status", "user_add")
+BENCHES: Final = ("startup", "ami_status", "user_add")
+OF_SIZES: Final = ("apply", "reload")
+SIZES: Final = (1_000, 10_000, 100_000)
 
 
 def main() -> None:
-    print(f"{_machine()}\n")
-    print(f"{'what':<28}{'ours':>10}  {'beside':<36}{'it':>10}{'ratio':>8}{'target':>8}")
-    for bench in BENCHES:
-        for row in import_module(f"benchmarks.{bench}").run():
-            print(_line(row), flush=True)
+    """Print the machine and the table, row by row as they come; how far it is goes to stderr."""
+    names, sizes = _asked()
+    print(f"{machine()}\n")
+    print(f"{'what':<52}{'ours':>9}{'MB':>6}  {'beside':<30}{'it':>9}{'MB':>6}{'ratio':>8}{'target':>8}")
+    for row in _rows(names, sizes):
+        print(_line(row), flush=True)
+
+
+def _rows(names: Sequence[str], sizes: Sequence[int]) -> Iterator[Row]:
+    for name in names:
+        run = import_module(f"benchmarks.{name}").run
+        found: Iterable[Row]
+        for found in [run(size) for size in sizes] if name in OF_SIZES else [run()]:
+            yield from found
+
+
+def _asked() -> tuple[Sequence[str], Sequence[int]]:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    every = (*BENCHES, *OF_SIZES)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(every)}; else all of them")
+    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="numbers of users, such as 1000,10000")
+    asked = parser.parse_args()
+    unknown = set(asked.names) - set(every)
+    if unknown:
+        parser.error(f"there is no bench {', '.join(sorted(unknown))}; there are {', '.join(every)}")
+    return asked.names or every, asked.sizes
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def _line(row: Row) -> str:
     target = "" if row.target is None else f"{row.target:g}"
-    ours, its = (f"{seconds * 1000:.0f} ms" for seconds in (row.ours_seconds, row.rival_seconds))
-    return f"{row.name:<28}{ours:>10}  {row.rival:<36}{its:>10}{row.ratio:>8.2f}{target:>8}"
+    ours, its = (f"{_time(run):>9}{_memory(run):>6}" for run in (row.ours, row.its))
+    return f"{row.name:<52}{ours}  {row.rival:<30}{its}{row.ratio:>8.2f}{target:>8}"
 
 
-def _machine() -> str:
-    models = [
-        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
-    ]
-    model = models[0].partition(":")[2].strip() if models else platform.machine()
-    return f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {platform.python_version()}"
+def _time(run: Run) -> str:
+    return f"{run.seconds * 1000:.0f} ms" if run.seconds < 10 else f"{run.seconds:.1f} s"
+
+
+def _memory(run: Run) -> str:
+    return "" if run.peak_bytes is None else f"{run.peak_bytes / 1e6:.0f}"
 
 
 if __name__ == "__main__":

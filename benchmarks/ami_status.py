@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 
-from benchmarks.measure import Row
+from benchmarks.measure import Row, Run
 from provisioner.ami import Client, Contacts
 from provisioner.secret import Secret
 from provisioner.settings import NodeSettings
@@ -146,9 +146,5 @@ def run() -> list[Row]:
     finally:
         node.terminate()
         node.join()
-    return [Row(f"status of {CONTACTS:,} contacts", ours, "a bare asyncio AMI parser", rival, target=2.0)]
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(f"{row.name}: {row.ours_seconds:.3f} s, {row.rival} {row.rival_seconds:.3f} s: {row.ratio:.2f}")
+    name = f"status of {CONTACTS:,} contacts"
+    return [Row(name, Run(ours), "a bare asyncio AMI parser", Run(rival), target=2.0)]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.measure import Row, command_seconds
+from benchmarks.measure import Row, child, take_turns
 
 ROUNDS = 15
 
 
 def run() -> list[Row]:
     """Medians over interleaved rounds: the limit is an empty click command in the same Python."""
-    python = sys.executable
+    ours, rival = "provisioner --help", "an empty click command --help"
     bare = "import click; click.command()(lambda: None)(['--help'])"
-    limit, ours = command_seconds(
-        [python, "-c", bare], [python, "-m", "provisioner.cli", "--help"], rounds=ROUNDS
+    runs = take_turns(
+        {
+            ours: lambda: child([sys.executable, "-m", "provisioner.cli", "--help"]),
+            rival: lambda: child([sys.executable, "-c", bare]),
+        },
+        ROUNDS,
     )
-    return [Row("provisioner --help", ours, "an empty click command --help", limit)]
+    return [Row(ours, runs[ours], rival, runs[rival])]

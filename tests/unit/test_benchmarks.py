@@ -1,0 +1,59 @@
+"""The benchmarks' input is like a real one and the same in every run, and a child's memory is its own."""
+
+import csv
+import sys
+from pathlib import Path
+
+from benchmarks.measure import Run, child, median
+from benchmarks.people import changed, people, spoilt, write_csv
+from provisioner.errors import Problem
+from provisioner.files import open_input, read_entries
+from provisioner.records import Entry
+
+
+def entries(path: Path) -> list[Entry | Problem]:
+    return list(read_entries(open_input(path, format=None, encoding=None)))
+
+
+def test_every_row_is_a_valid_user_of_its_own(tmp_path: Path) -> None:
+    everybody = people(3_000)
+    read = entries(write_csv(everybody, tmp_path / "users.csv"))
+    assert [one.login for one in read if isinstance(one, Entry)] == [person.login for person in everybody]
+
+
+def test_names_are_of_three_scripts_and_mostly_different() -> None:
+    names = {person.name for person in people(3_000)}
+    assert len(names) > 2_000
+    for letter in ("ł", "ко", "م"):
+        assert any(letter in name for name in names)
+
+
+def test_one_in_a_hundred_has_changed_and_is_still_valid(tmp_path: Path) -> None:
+    before = people(1_000)
+    after = changed(before)
+    assert sum(old != new for old, new in zip(before, after, strict=True)) == 10
+    assert all(isinstance(one, Entry) for one in entries(write_csv(after, tmp_path / "users.csv")))
+
+
+def test_the_spoilt_file_is_bad_in_its_last_row_alone(tmp_path: Path) -> None:
+    path = write_csv(spoilt(people(200)), tmp_path / "users.csv")
+    problems = [one for one in entries(path) if isinstance(one, Problem)]
+    assert [(problem.where, problem.field) for problem in problems] == [(f"{path}:201", "number")]
+
+
+def test_a_file_has_the_same_people_in_every_run(tmp_path: Path) -> None:
+    one, other = (write_csv(people(100), tmp_path / name).read_bytes() for name in ("one.csv", "other.csv"))
+    assert one == other
+    assert one.splitlines()[0] == b"login,name,email,number,lines"
+    assert len(list(csv.reader(one.decode().splitlines()))) == 101
+
+
+def test_the_peak_of_a_child_is_its_own_however_large_its_parent_is() -> None:
+    ballast = bytearray(120_000_000)
+    run = child([sys.executable, "-S", "-c", "held = bytearray(60_000_000)"])
+    assert run.peak_bytes is not None
+    assert 60_000_000 < run.peak_bytes < len(ballast)
+
+
+def test_a_median_takes_the_middle_time_and_the_highest_peak() -> None:
+    assert median([Run(3, 2, 50), Run(1, 1, 90), Run(9, 3, 60)]) == Run(3, 2, 90)
