@@ -114,7 +114,10 @@ class Plan:
     changes: tuple[Change, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "changes", tuple(sorted(self.changes, key=attrgetter("key"))))
+        # By table, then by id: the same as by key, without 300,000 pairs for the garbage collector to walk.
+        ordered = sorted(self.changes, key=lambda change: _PLACES[change.table])
+        ordered.sort(key=attrgetter("id"))
+        object.__setattr__(self, "changes", tuple(ordered))
 
     def __bool__(self) -> bool:
         return bool(self.changes)
