@@ -59,6 +59,8 @@ class _WayBack:
         stored = None if entry.user_id is None else self.there.get(entry.user_id)
         if stored is None:
             return self._conflict(entry, "was changed before the history could bring anything back")
+        if stored.version < self.id and stored.version != entry.new_version:
+            return self._conflict(entry, f"is not what change {self.id} made of it: that was taken back")
         if stored.version != entry.new_version:
             mend = f"look with `provisioner history show {stored.version}`, and undo that first"
             return self._conflict(entry, f"was changed again, by change {stored.version}: {mend}")
