@@ -7,15 +7,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from provisioner.errors import Conflict
 from provisioner.plan import NodeOrder, Plan, merge_orders
 from provisioner.plan.users import UserChange
 from provisioner.realtime import ColumnSet, Rows
-from provisioner.records import Credentials, User, login_key
+from provisioner.records import Credentials, User
 from provisioner.store import history, numbers, outbox, rows, user_changes, users
 from provisioner.store.history import HistoryChange, HistoryEntry, Origin
 from provisioner.store.names import Tables
-from provisioner.store.numbers import NumberState, Range, Use
+from provisioner.store.numbers import NumberState, Range
 from provisioner.store.users import StoredUser
 
 
@@ -36,15 +35,6 @@ class Transaction:
 
     # -- users
 
-    def find_user(self, login: str) -> User | None:
-        """The user of this login, without regard to case and Unicode form; not a deleted one."""
-        return self.find_users([login]).get(login_key(login))
-
-    def find_users(self, logins: Iterable[str]) -> dict[str, User]:
-        """Those of these logins that exist, by their login key."""
-        found = users.of_logins(self._connection, logins)
-        return {login_key(stored.user.login): stored.user for stored in found}
-
     def stored_for_change(self, login: str, deleted: bool = False) -> StoredUser:
         """The user of this login, locked until the end: nobody else changes it meanwhile.
 
@@ -63,12 +53,6 @@ class Transaction:
     def stored_user(self, login: str) -> StoredUser:
         """The user of this login with its times, or the one deleted last. Raises NotFound."""
         return users.get_any(self._connection, login)
-
-    def users_of(self, endpoint_ids: Iterable[str]) -> dict[str, User]:
-        """Endpoint id to the user who has it now; ids that nobody has are left out."""
-        wanted = frozenset(endpoint_ids)
-        found = users.of_endpoints(self._connection, wanted)
-        return {id: stored.user for stored in found for id in stored.user.endpoint_ids if id in wanted}
 
     def users_for(self, keys: Collection[str] | None, source: str | None = None) -> Iterator[StoredUser]:
         """Users whose login key is among these, or who are of that source; all where neither is said.
@@ -196,18 +180,6 @@ class Transaction:
         """What each number is used for."""
         return numbers.states(self._connection, self._names, wanted, rest_days)
 
-    def check_number(self, number: str, rest_days: int, login: str | None = None) -> None:
-        """Raise Conflict, naming who holds the number or until when it rests, unless it can be given.
-
-        What the user ``login`` holds, or held before, is no obstacle to itself.
-        """
-        self.check_numbers([number], rest_days, login)
-
-    def check_numbers(self, wanted: Sequence[str], rest_days: int, login: str | None = None) -> None:
-        """The same for many; the error names every one."""
-        own = users.ids_of(self._connection, login) if login is not None else ()
-        self._check(wanted, rest_days, set(own))
-
     # -- Asterisk's rows
 
     def columns(self) -> ColumnSet:
@@ -245,11 +217,3 @@ class Transaction:
         outbox.expire_contacts(
             self._connection, self._names, {aor: kept for aor, kept in keep.items() if kept is not None}
         )
-
-    def _check(self, wanted: Sequence[str], rest_days: int, besides: set[int]) -> None:
-        self.lock_numbers()
-        states = numbers.states(self._connection, self._names, wanted, rest_days, besides)
-        busy = [str(state) for state in states.values() if state.use is not Use.FREE]
-        busy += [f"{number} was just given to somebody else" for number in wanted if number in self._given]
-        if busy:
-            raise Conflict("; ".join(busy) + ".")

@@ -32,10 +32,6 @@ _FETCHED: Final = 2_000
 _LIVE: Final = "u.deleted_at IS NULL"
 _OF_LOGIN: Final = "u.login_key = ANY (CAST(:keys AS text[]))"
 _OF_ID: Final = "u.id = ANY (CAST(:ids AS bigint[]))"
-_OF_ENDPOINT: Final = """
-    u.id IN (SELECT user_id FROM provisioner.extensions
-             WHERE endpoint_id = ANY (CAST(:endpoint_ids AS text[])) AND deleted_at IS NULL)
-"""
 _LOCK: Final = f"SELECT id FROM provisioner.users u WHERE {_OF_ID} ORDER BY id FOR UPDATE"  # noqa: S608
 
 _LAST_DELETED: Final = """
@@ -67,11 +63,6 @@ class StoredUser:
 def of_logins(connection: Connection, logins: Iterable[str]) -> tuple[StoredUser, ...]:
     """Those of these logins, without regard to case and Unicode form; what can be no login finds nobody."""
     return _load(connection, f"{_LIVE} AND {_OF_LOGIN}", {"keys": _keys(logins)})
-
-
-def of_endpoints(connection: Connection, endpoint_ids: Iterable[str]) -> tuple[StoredUser, ...]:
-    """Those who have one of these extensions now."""
-    return _load(connection, f"{_LIVE} AND {_OF_ENDPOINT}", {"endpoint_ids": list(endpoint_ids)})
 
 
 def of_ids(connection: Connection, ids: Iterable[int]) -> dict[int, StoredUser]:
@@ -150,12 +141,6 @@ def count_of(connection: Connection, source: str) -> int:
     """How many users the source speaks for."""
     query = "SELECT count(*) FROM provisioner.users WHERE source = :source AND deleted_at IS NULL"
     return int(connection.execute(text(query), {"source": source}).scalar_one())
-
-
-def ids_of(connection: Connection, login: str) -> tuple[int, ...]:
-    """Everybody who has or had this login."""
-    query = f"SELECT id FROM provisioner.users u WHERE {_OF_LOGIN}"  # noqa: S608 - no value in it
-    return tuple(connection.execute(text(query), {"keys": _keys([login])}).scalars())
 
 
 def _locked(connection: Connection, found: StoredUser) -> StoredUser | None:

@@ -29,7 +29,7 @@ from tests.integration.people import SECRET, create, extension, user
 
 def ask(store: Store) -> object:
     with store.transaction(actor="tester", command="x") as tx:
-        return tx.find_user("anna")
+        return next(tx.users_for(["anna"]), None)
 
 
 def add(store: Store, users: Iterable[User]) -> None:

@@ -249,9 +249,10 @@ def test_changes_older_than_asked_are_forgotten_with_all_that_belongs_to_them(st
         assert tx.past_secrets(old) == {}
         assert list(tx.history_entries(old)) == []
     # Not even the transaction that trimmed may delete anything else.
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only ever added to"), sql.transaction():
+    with sql.transaction(force_rollback=True):
         sql.execute("SELECT provisioner.trim_history(30)")
-        sql.execute("DELETE FROM provisioner.changes")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only ever added to"):
+            sql.execute("DELETE FROM provisioner.changes")
 
 
 def test_two_commands_that_trim_at_once_do_not_wait_for_each_other(store: Store, sql: Sql) -> None:
