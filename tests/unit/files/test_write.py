@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import FileError
@@ -95,7 +95,7 @@ def meant(user: User) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("format", WRITTEN)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(records=users())
 def test_what_is_written_says_the_same_when_it_is_read(
     tmp_path_factory: pytest.TempPathFactory, format: Format, records: list[User]
@@ -105,7 +105,7 @@ def test_what_is_written_says_the_same_when_it_is_read(
     assert [said(entry) for entry in entries(path)] == [meant(record) for record in records]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(records=users())
 def test_written_yaml_means_the_same_to_other_readers(records: list[User]) -> None:
     stream = io.StringIO()

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import InvalidRecord, Problem
@@ -79,13 +79,13 @@ def judged(rule: Callable[[str], object], local: str, domain: str) -> object:
         return str(exc)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PERSONS, st.lists(PARTS, min_size=1, max_size=4))
 def test_any_user_is_judged_the_same_both_ways(person: dict[str, Any], parts: list[dict[str, Any]]) -> None:
     both_ways_agree(person, parts)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(GOOD_PERSONS, st.lists(GOOD_PARTS, min_size=1, max_size=4))
 @example({"login": "ivan", "name": "Ivan"}, [{"number": "7001"}, {"label": "support"}])
 def test_users_without_fault_in_themselves_are_judged_the_same_both_ways(
@@ -108,13 +108,13 @@ def test_every_character_of_an_ordinary_login_is_allowed_and_its_own_unicode_for
         assert unicodedata.normalize("NFC", char) == char
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_regex(login._ORDINARY, fullmatch=True))
 def test_an_ordinary_login_is_its_own_unicode_form(typed: str) -> None:
     assert parse_login(typed) == typed == unicodedata.normalize("NFC", typed)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet=st.characters(max_codepoint=127)))
 def test_the_key_of_an_ascii_login_is_the_key_by_unicodes_rules(typed: str) -> None:
     assert login_key(typed) == unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", typed).casefold())
@@ -124,7 +124,7 @@ def test_every_character_that_python_prints_may_stand_in_a_name() -> None:
     assert [char for char in CHARACTERS if char.isprintable() and text.unprintable(char)] == []
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(["ivan", "Ivan.Petrov", "a.b-c+d_e", "Info", "POSTMASTER", "a..b", "x" * 65, "-a"]),
     st.sampled_from(["example.com", "Example.COM", "x.local", "b.test", "localhost", "xn--80ak6aa92e.com",
@@ -134,7 +134,7 @@ def test_an_email_address_is_judged_by_the_library_or_as_it_would(local: str, do
     assert judged(fields.parse_email, local, domain) == judged(fields._whole_email, local, domain)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_regex(fields._LOCAL, fullmatch=True), st.from_regex(fields._DOMAIN, fullmatch=True))
 def test_an_ordinary_email_address_is_judged_as_the_library_does(local: str, domain: str) -> None:
     assert judged(fields.parse_email, local, domain) == judged(fields._whole_email, local, domain)
