@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import TooMuch
+from provisioner.errors import Interrupted, TooMuch
 from provisioner.plan import NodeOrder, count, diff, merge_orders, orders
 from provisioner.plan.plan import Plan
 from provisioner.plan.safety import FEW
 from provisioner.realtime import TABLES, Compiler, Rows
 from provisioner.service.apply import SAMPLE
 from provisioner.service.drift import Report, batches, owners_of, row_plan
+from provisioner.service.interrupt import undisturbed
 from provisioner.service.progress import Progress, silent
 from provisioner.service.tell import Told, tell
 
@@ -50,29 +52,53 @@ def mend(app: App, report: Report, force: bool = False, progress: Progress = sil
     """Do about a report what can be done, in one transaction, then tell the nodes and read back.
 
     The rows are compared again with every record locked, so what is written is what the records say by now.
-    Nobody's rows are touched but those of extensions that are or were ours. Raises TooMuch, StoreError.
+    Nobody's rows are touched but those of extensions that are or were ours. Raises TooMuch, StoreError, and
+    Interrupted after Ctrl-C where all is written; an earlier one leaves nothing written.
     """
     check_limit(app, report, force)
     if not report.mendable:
         return Mended()
+    committed = False
+    written, change_id = 0, None
+    try:
+        with ExitStack() as after:
+            with app.change() as tx:
+                written = _carry_out(app, tx, report, progress)
+                change_id = tx.change_id
+                # From here to the end of the commit Ctrl-C waits, so that we know what became of it.
+                after.enter_context(undisturbed())
+            committed = True
+        return Mended(written, change_id, tell(app, _sample(report)))
+    except KeyboardInterrupt:
+        if not committed:
+            raise
+        raise Interrupted(
+            f"Interrupted: {count(written, 'row')} mended, but not every node was told yet; "
+            "the next command tells them, or run `provisioner reload`."
+        ) from None
+
+
+def _carry_out(app: App, tx: Transaction, report: Report, progress: Progress) -> int:
+    """Write rows, history and orders; returns how many rows."""
+    tx.hold_applies(_PATIENCE)
+    compiler = Compiler(app.settings.asterisk, tx.columns())
     written = 0
-    with app.change() as tx:
-        tx.hold_applies(_PATIENCE)
-        compiler = Compiler(app.settings.asterisk, tx.columns())
-        for ids in batches(report.users):
-            live = [one for one in tx.lock_users(ids).values() if one.deleted_at is None]
-            written += _write(app, tx, row_plan(tx, compiler, live), owners_of(live))
-            progress("written", written, None)
-        written += _write(app, tx, _without(tx, report.strays), {})
-        for name, its in report.of_node.items():
-            _queue(app, tx, [name], its)
-        tx.trim_history(app.settings.history.keep_days)
-        change_id = tx.change_id
-    touched = sorted(
-        {order.endpoint_id for its in (report.orders, *report.of_node.values()) for order in its}
-    )
-    sample = touched if len(touched) <= SAMPLE else random.sample(touched, SAMPLE)
-    return Mended(written, change_id, tell(app, sample))
+    for ids in batches(report.users):
+        live = [one for one in tx.lock_users(ids).values() if one.deleted_at is None]
+        written += _write(app, tx, row_plan(tx, compiler, live), owners_of(live))
+        progress("mended", written, None)
+    written += _write(app, tx, _without(tx, report.strays), {})
+    for name, its in report.of_node.items():
+        _queue(app, tx, [name], its)
+    tx.trim_history(app.settings.history.keep_days)
+    return written
+
+
+def _sample(report: Report) -> list[str]:
+    """The endpoints to read back afterwards: all that the fix is about, of very many some."""
+    every = (order for its in (report.orders, *report.of_node.values()) for order in its)
+    touched = sorted({order.endpoint_id for order in every})
+    return touched if len(touched) <= SAMPLE else random.sample(touched, SAMPLE)
 
 
 def _without(tx: Transaction, ids: Sequence[str]) -> Plan:

@@ -236,6 +236,15 @@ def test_reading_back_gives_each_endpoint_or_none() -> None:
     assert back["down"].error is not None
 
 
+def test_what_a_look_put_into_the_caches_is_forgotten_on_the_nodes_that_are_named() -> None:
+    with FakeNode({"SorceryMemoryCacheExpireObject": answer("expire_expired")}).running() as fake:
+        nodes = (fake.node(), FakeNode(port=1).node(name="other"))
+        results = Fleet(nodes).forget({"pbx1": ["7001"]})
+    assert [(one.node, one.ok) for one in results] == [("pbx1", True), ("other", True)]
+    sent = [(headers["Cache"], headers["Object"]) for headers in fake.received[1:]]
+    assert sent == [(f"res_pjsip/{type}", "7001") for type in ("endpoint", "auth", "aor")]
+
+
 def test_status_of_a_few_endpoints_asks_for_each() -> None:
     def show(headers: Headers) -> Sequence[Step]:
         return answer("endpoint" if headers["Endpoint"] == "7001" else "endpoint_none")(headers)
