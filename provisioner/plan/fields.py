@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from provisioner.plan.plan import CHANGED
@@ -12,6 +13,8 @@ Shown = str | int | bool | None
 """What is shown of a field."""
 
 _PERSON: Final = ("login", "name", "email", "active", "source")
+_VALUES: Final = attrgetter(*_PERSON)
+_NOBODY: Final = (None,) * len(_PERSON)
 
 
 class Difference(NamedTuple):
@@ -38,7 +41,15 @@ class Difference(NamedTuple):
 
 def differences(before: User | None, after: User | None) -> list[Difference]:
     """Every field that differs, the person's first, then by endpoint id; None is no user."""
-    return [*_of_person(before, after), *_of_extensions(_by_id(before), _by_id(after))]
+    return [*of_person(before, after), *_of_extensions(_by_id(before), _by_id(after))]
+
+
+def of_person(before: User | None, after: User | None) -> list[Difference]:
+    """The same without the extensions."""
+    values = zip(
+        _PERSON, _VALUES(before) if before else _NOBODY, _VALUES(after) if after else _NOBODY, strict=True
+    )
+    return [Difference(field, old, new) for field, old, new in values if old != new]
 
 
 def in_words(part: Extension) -> str:
@@ -49,13 +60,6 @@ def in_words(part: Extension) -> str:
 def count(number: int, thing: str, things: str | None = None) -> str:
     """``1 line``, ``1,200 lines``."""
     return f"1 {thing}" if number == 1 else f"{number:,} {things or thing + 's'}"
-
-
-def _of_person(before: User | None, after: User | None) -> Iterator[Difference]:
-    for field in _PERSON:
-        old, new = getattr(before, field, None), getattr(after, field, None)
-        if old != new:
-            yield Difference(field, old, new)
 
 
 def _of_extensions(before: Mapping[str, Extension], after: Mapping[str, Extension]) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from provisioner.plan.effects import summarise
-from provisioner.plan.fields import Difference, Shown, count, differences
+from provisioner.plan.fields import Difference, Shown, count, differences, of_person
 from provisioner.plan.orders import NodeOrder
 from provisioner.plan.plan import CHANGED
 from provisioner.plan.users import UserChange, UserPlan, Verb
@@ -67,14 +67,18 @@ def data(plan: UserPlan, effects: Iterable[Orders]) -> Iterator[dict[str, Any]]:
 
 
 def change_data(change: UserChange, orders: Orders) -> dict[str, Any]:
-    """One change: ``extensions`` are all that the user has afterwards, or had; ``fields`` what differs."""
+    """One change: ``extensions`` are all that the user has afterwards, or had; ``fields`` what differs.
+
+    Those of a user that comes or goes are the person's alone, for all the extensions come or go.
+    """
     person = user_data(change.user)
-    before = None if change.verb is Verb.CREATE else change.before
+    whole = change.verb in (Verb.CREATE, Verb.DELETE)
+    found = (of_person if whole else differences)(change.before, change.after)
     return {
         "verb": change.verb.value,
         "login": change.user.login,
         "line": change.line,
-        "fields": {one.field: _field(one) for one in differences(before, change.after)},
+        "fields": {one.field: _field(one) for one in found},
         "extensions": person["extensions"],
         "secrets": list(change.new_secrets),
         "nodes": {

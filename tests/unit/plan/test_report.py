@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from provisioner.plan import UserChange, UserPlan, Verb, differences
 from provisioner.plan.report import data, head, lines, totals
@@ -34,6 +34,7 @@ def shown(change: UserChange) -> dict[str, object]:
     return found
 
 
+@settings(max_examples=40)
 @given(plans)
 def test_no_secret_and_no_digest_is_in_anything_that_is_said_of_a_plan(plan: UserPlan) -> None:
     orders = told(plan)
@@ -44,6 +45,7 @@ def test_no_secret_and_no_digest_is_in_anything_that_is_said_of_a_plan(plan: Use
         assert secret not in everything
 
 
+@settings(max_examples=40)
 @given(plans)
 def test_every_line_is_printable_and_every_user_is_named(plan: UserPlan) -> None:
     found = list(lines(plan, told(plan), full=True))
@@ -55,6 +57,7 @@ def test_every_line_is_printable_and_every_user_is_named(plan: UserPlan) -> None
             assert not differing or any(f" {change.user.login}" in line for line in found)
 
 
+@settings(max_examples=40)
 @given(plans)
 def test_the_data_survives_json_and_counts_what_it_holds(plan: UserPlan) -> None:
     found = list(data(plan, told(plan)))

@@ -39,26 +39,27 @@ def differing(then: UserPlan, now: UserPlan) -> list[str]:
     return moved(load(lines(then), "x.plan").changes, now, told(now))
 
 
+@settings(max_examples=40)
 @given(plans)
 def test_the_same_plan_has_not_moved(plan: UserPlan) -> None:
     assert differing(plan, plan) == []
     assert load(lines(plan), "x.plan").changes == snapshot(plan, told(plan))
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(plans, plans)
 def test_a_plan_has_moved_exactly_when_its_data_differ(one: UserPlan, other: UserPlan) -> None:
     same = list(data(one, told(one))) == list(data(other, told(other)))
     assert (differing(one, other) == []) == same
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(plans, plans)
 def test_what_is_said_of_a_moved_plan_is_printable(one: UserPlan, other: UserPlan) -> None:
     assert all(line.isprintable() for line in differing(one, other))
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(plans)
 def test_no_secret_and_no_digest_is_in_the_file(plan: UserPlan) -> None:
     written = "".join(lines(plan))
@@ -66,7 +67,7 @@ def test_no_secret_and_no_digest_is_in_the_file(plan: UserPlan) -> None:
         assert secret not in written
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(plans)
 def test_the_file_is_a_header_and_one_line_of_json_for_each_change(plan: UserPlan) -> None:
     header, *rest = (json.loads(line) for line in lines(plan))
