@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, text
 
 from provisioner.errors import Conflict
+from provisioner.store.arrays import text_array
 from provisioner.store.names import Tables
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(1886547830, 1)"
@@ -79,7 +80,7 @@ def states(
     besides: Set[int] = frozenset(),
 ) -> Mapping[str, NumberState]:
     """What each number is used for, as seen by those users (ids) whose own use does not count."""
-    asked = {"numbers": list(numbers), "rest": rest_days, "besides": list(besides)}
+    asked = {"numbers": text_array(numbers), "rest": rest_days, "besides": list(besides)}
     foreign = connection.scalars(text(_FOREIGN.format(**tables.quoted)), asked)
     found = {number: NumberState(number, Use.FOREIGN) for number in foreign}
     for number, login, user_id, until in connection.execute(text(_HOLDERS), asked):
@@ -116,7 +117,7 @@ def allocate(
 
 
 def _busy(connection: Connection, tables: Tables, numbers: Sequence[str], rest_days: int) -> Set[str]:
-    asked = {"numbers": list(numbers), "rest": rest_days}
+    asked = {"numbers": text_array(numbers), "rest": rest_days}
     return frozenset(connection.execute(text(_BUSY.format(**tables.quoted)), asked).scalars())
 
 

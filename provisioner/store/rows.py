@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import psycopg
@@ -19,6 +19,7 @@ from provisioner.errors import Conflict
 from provisioner.plan import Action, Change, Plan
 from provisioner.realtime import TABLES, ColumnSet, Row, Rows, Value
 from provisioner.realtime.mapping import CONSTANTS, PERSONAL
+from provisioner.store.arrays import text_array
 from provisioner.store.copy import copy_rows
 from provisioner.store.names import Tables, quote
 
@@ -64,7 +65,7 @@ def reflect(connection: Connection, tables: Tables) -> ColumnSet:
 
 def read(connection: Connection, tables: Tables, columns: ColumnSet, ids: Iterable[str]) -> Rows:
     """The rows of these ids in the three tables: the columns that we write, without those that are NULL."""
-    wanted = sorted(set(ids))
+    wanted = text_array(set(ids))
     return Rows({table: _read_table(connection, tables, columns, table, wanted) for table in TABLES})
 
 
@@ -106,8 +107,8 @@ def foreign(connection: Connection, tables: Tables) -> Mapping[str, Mapping[str,
     return {table: {row.id: row.was_ours for row in its} for table, its in found.items()}
 
 
-def _refuse_foreign(connection: Connection, ids: Iterable[str]) -> None:
-    foreign = connection.scalar(text(_NOT_OURS), {"ids": sorted(ids)})
+def _refuse_foreign(connection: Connection, ids: Collection[str]) -> None:
+    foreign = connection.scalar(text(_NOT_OURS), {"ids": text_array(sorted(ids))})
     if foreign is not None:
         raise Conflict(
             f"Nothing was written: the rows of {foreign} in Asterisk's tables belong to no extension of ours."
@@ -115,7 +116,7 @@ def _refuse_foreign(connection: Connection, ids: Iterable[str]) -> None:
 
 
 def _read_table(
-    connection: Connection, tables: Tables, columns: ColumnSet, table: str, ids: list[str]
+    connection: Connection, tables: Tables, columns: ColumnSet, table: str, ids: str | list[str]
 ) -> dict[str, dict[str, Value]]:
     its = [column for column in OWNED[table] if column in columns.get(table, ())]
     names = ", ".join(quote(column) for column in ("id", *its))
@@ -176,7 +177,7 @@ def _update(connection: Connection, table: str, columns: Sequence[str], changes:
 
 def _delete(connection: Connection, table: str, columns: Sequence[str], changes: Sequence[Change]) -> None:
     statement = f"DELETE FROM {table} WHERE id = ANY (CAST(:ids AS text[]))"  # noqa: S608 - the name is quoted
-    connection.execute(text(statement), {"ids": [change.id for change in changes]})
+    connection.execute(text(statement), {"ids": text_array([change.id for change in changes])})
 
 
 _Writer = Callable[[Connection, str, Sequence[str], Sequence[Change]], None]

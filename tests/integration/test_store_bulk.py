@@ -14,6 +14,7 @@ from provisioner.errors import Conflict
 from provisioner.plan import NodeOrder, diff
 from provisioner.realtime import AORS, AUTHS, ENDPOINTS, TABLES, Rows
 from provisioner.store import Store, Use
+from provisioner.store.arrays import text_array
 from tests.integration.people import SECRET, Numbers, plan, rows
 from tests.integration.test_store_rows import own, read, write
 
@@ -94,6 +95,15 @@ def test_two_thousand_rows_take_as_many_statements_as_one(store: Store) -> None:
         assert found == wanted
         counts.append(len(seen))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["7001", "7001-sales", "7001"], [], [""], ["null", "7001"], ["a,b"], ["a", "", "b"], ["{a}"], ["Ł 😀"]],
+)
+def test_an_array_of_texts_holds_exactly_these(sql: Sql, texts: list[str]) -> None:
+    found = sql.execute("SELECT CAST(%s AS text[])", [text_array(texts)]).fetchone()
+    assert found == (texts,)
 
 
 def test_orders_keep_their_sequence_in_bulk(store: Store) -> None:
