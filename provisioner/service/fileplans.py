@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.errors import FileError, PlanMoved
+from provisioner.errors import FileError, PlanError, PlanMoved
 from provisioner.files import Format
 from provisioner.plan import Origin, Saved, dump, is_saved, load
+from provisioner.records.text import show
 from provisioner.service.apply import Job, Planned
 from provisioner.service.planning import Rules, plan_users, read
 from provisioner.service.progress import Progress, silent
@@ -68,8 +69,8 @@ def open_job(app: App, asked: Asked, progress: Progress = silent) -> FileJob:
 
 def find_saved(path: Path | None) -> Saved | None:
     """The plan in this file; None where it is something else. Raises PlanError for half of one."""
-    if path is None:
-        return None
+    if path is None or not path.is_file():
+        return None  # of a pipe, what is read here would be lost to whoever reads it next
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as lines:
             first = lines.readline(100)
@@ -82,8 +83,15 @@ def find_saved(path: Path | None) -> Saved | None:
 
 
 def reopen_job(app: App, saved: Saved, progress: Progress = silent) -> FileJob:
-    """The job of a saved plan; raises PlanMoved where its file is another one by now."""
+    """The job of a saved plan; raises PlanMoved where its file is another one by now.
+
+    Raises PlanError for what no plan says.
+    """
     origin = saved.origin
+    if origin.format not in set(Format):
+        raise PlanError(
+            f"the saved plan speaks of an unknown form of file, {show(origin.format)}; plan again"
+        )
     path = Path(origin.file)
     if not path.exists():
         raise PlanMoved(f"Nothing was written: {path}, which the plan was made from, is gone; plan again.")
@@ -99,6 +107,8 @@ def save(planned: Planned, origin: Origin | None, path: Path) -> None:
     if origin is None:
         raise FileError("a plan of standard input cannot be saved, because its input is gone; use a file")
     try:
+        if path.exists() and path.samefile(origin.file):
+            raise FileError(f"{path} is the file of users itself; name another file for --out")
         with path.open("w", encoding="utf-8") as stream:
             stream.writelines(dump(planned.plan, origin, planned.orders))
     except OSError as exc:
