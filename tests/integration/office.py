@@ -129,7 +129,8 @@ class Office:
 
     def run(self, *args: object, input: str | bytes | None = None) -> Result:
         """The command line, in this process."""
-        return CliRunner().invoke(main, [*map(str, args)], env=self.environment(), input=input)
+        words = [*map(str, args)]
+        return CliRunner().invoke(main, words, input, self.environment(), prog_name="provisioner")
 
     def environment(self) -> dict[str, str]:
         """What a command finds its database and settings by."""
