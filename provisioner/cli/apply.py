@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import app_of, json_option, plain, print_json, print_table, report_nodes
+from provisioner.cli.common import (
+    app_of,
+    json_option,
+    plain,
+    print_json,
+    print_table,
+    report_nodes,
+    stoppable,
+)
 from provisioner.cli.progress import shown_progress
 from provisioner.errors import Interrupted
 
@@ -60,6 +67,7 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @quiet_option
 @json_option
 @click.pass_context
+@stoppable()
 def plan(
     ctx: click.Context,
     file: Path,
@@ -88,7 +96,7 @@ def plan(
 
     app = app_of(ctx)
     asked = _asked(file, source, prune, adopt, format_, encoding)
-    with nothing_written(), shown_progress(quiet) as progress:
+    with shown_progress(quiet) as progress:
         found = open_job(app, asked, progress)
         planned = preview(app, found.job)
     _tell_guess(found.guessed)
@@ -117,6 +125,7 @@ def plan(
 @quiet_option
 @json_option
 @click.pass_context
+@stoppable()
 def apply(
     ctx: click.Context,
     file: Path,
@@ -149,7 +158,7 @@ def apply(
     refuse_existing(secrets_out)
     if not yes and str(file) == "-":
         raise click.UsageError("standard input cannot also answer the question; give --yes")
-    with nothing_written(), shown_progress(quiet) as progress:
+    with shown_progress(quiet) as progress:
         asked = _asked(file, source, prune, adopt, format_, encoding)
         saved = find_saved(asked.path)
         if saved is not None and (source or prune or adopt or format_ or encoding):
@@ -184,8 +193,7 @@ def carry_out(
     as_json: bool,
 ) -> None:
     """Show the plan of a job, ask, do it, and report; ``agreed`` is a snapshot of the plan it has to be."""
-    from provisioner.plan import snapshot
-    from provisioner.service.apply import apply, check_agreed, check_limit, preview
+    from provisioner.service.apply import apply
 
     silent = quiet or as_json
 
@@ -194,23 +202,47 @@ def carry_out(
             show_plan(planned, full)
 
     if not yes:
-        with nothing_written():
-            planned = preview(app, job)
-            check_agreed(planned, agreed)
-            show_plan(planned, full, err=as_json)
-            if planned.plan:
-                check_limit(app, planned, force)
-                click.confirm("Apply this plan?", abort=True, err=True)
-            agreed = snapshot(planned.plan, planned.orders)
-    with _ended_by_signal(), shown_progress(quiet) as progress:
-        applied = apply(
-            app, job, show=show, agreed=agreed, force=force, secrets_out=secrets_out, progress=progress
-        )
-    if as_json:
-        print_json(_applied_data(applied))
-    elif not quiet and applied.change_id is not None:
-        _print_applied(applied, secrets_out)
-    report_nodes(ctx, applied.nodes)
+        agreed = _agreed(app, job, agreed, force=force, full=full, err=silent)
+    applied = None
+    try:
+        with shown_progress(quiet) as progress:
+            applied = apply(
+                app, job, show=show, agreed=agreed, force=force, secrets_out=secrets_out, progress=progress
+            )
+        if as_json:
+            print_json(_applied_data(applied))
+        elif not quiet and applied.change_id is not None:
+            _print_applied(applied, secrets_out)
+        report_nodes(ctx, [told for told in applied.nodes if not (quiet and told.ok)])
+    except KeyboardInterrupt:
+        if applied is None or applied.change_id is None:
+            raise
+        raise Interrupted(
+            f"Interrupted: everything is written (change {applied.change_id}); "
+            f"`provisioner history show {applied.change_id}` shows it, `provisioner status` the nodes."
+        ) from None
+
+
+def _agreed(
+    app: App, job: Job, agreed: dict[str, str] | None, *, force: bool, full: bool, err: bool
+) -> dict[str, str]:
+    """Show the plan of a job and ask; the snapshot of what was agreed to."""
+    from provisioner.plan import snapshot
+    from provisioner.service.apply import check_agreed, check_limit, preview
+
+    planned = preview(app, job)
+    check_agreed(planned, agreed)
+    show_plan(planned, full, err=err)
+    if planned.plan:
+        check_limit(app, planned, force)
+        try:
+            answer = click.confirm("Apply this plan?", err=True)
+        except click.Abort:
+            click.echo(err=True)  # the question's line is still open
+            raise
+        if not answer:
+            raise Interrupted("Nothing was written, as the plan was not agreed to.")
+    return snapshot(planned.plan, planned.orders)
 
 
 def show_plan(planned: Planned, full: bool, err: bool = False) -> None:
@@ -227,27 +259,6 @@ def plan_data(planned: Planned) -> dict[str, Any]:
     from provisioner.plan import data, head
 
     return {**head(planned.plan), "changes": list(data(planned.plan, planned.orders))}
-
-
-@contextmanager
-def nothing_written() -> Iterator[None]:
-    """Ctrl-C in here is before anything was written, and the error says so."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted("Interrupted: nothing was written.") from None
-
-
-@contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """SIGTERM is answered like Ctrl-C: with all or nothing, and a word which."""
-    import signal
-
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _asked(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from provisioner.errors import Interrupted
 
 if TYPE_CHECKING:
     from provisioner.secret import Secret
@@ -43,6 +46,23 @@ def app_of(ctx: click.Context) -> App:
     app = App(settings, actor=actor(ctx.obj["actor"]), command=ctx.command_path)
     ctx.call_on_close(app.close)
     return app
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM in here end the command with the word that nothing was written.
+
+    What may be written by then says so itself, with an Interrupted of its own.
+    """
+    import signal
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        raise Interrupted("Interrupted: nothing was written.") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def read_secret(wanted: bool) -> Secret | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.apply import carry_out, full_option, quiet_option, yes_option
-from provisioner.cli.common import app_of, json_option, plain, print_json, print_table
+from provisioner.cli.common import app_of, json_option, plain, print_json, print_table, stoppable
 
 if TYPE_CHECKING:
     from provisioner.service.history import Shown
@@ -91,6 +91,7 @@ def show(ctx: click.Context, id: int, full: bool, as_json: bool) -> None:
 @quiet_option
 @json_option
 @click.pass_context
+@stoppable()
 def undo(ctx: click.Context, id: int, yes: bool, full: bool, quiet: bool, as_json: bool) -> None:
     """Take back a change of the history, old secrets included: shows the way back as a plan, and asks.
 

@@ -7,11 +7,16 @@ column types of them (integers, texts, upstream's enums).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final
 
 import psycopg
 from sqlalchemy import Connection
 
 from provisioner.store.names import quote
+
+_CANCEL: Final = 5.0
+"""Seconds that the server may take to hear of a Ctrl-C."""
 
 
 def copy_rows(
@@ -31,8 +36,14 @@ def copy_rows(
         with driver.cursor() as cursor:
             with cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
                 write = copy.write_row
-                for row in rows:
-                    write(row)
+                try:
+                    for row in rows:
+                        write(row)
+                except KeyboardInterrupt:
+                    # Else the end of the COPY waits until the server has worked off what it has.
+                    with suppress(psycopg.Error):
+                        driver.cancel_safe(timeout=_CANCEL)
+                    raise
             return cursor.rowcount
     except BaseException as exc:
         # Ctrl-C may have come between any two steps of the exchange, so nobody knows where it stands.

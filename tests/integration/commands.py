@@ -1,0 +1,343 @@
+"""The real command line in child processes, on a database of its own, and places where a test can stop it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from provisioner.store import Embedded
+from tests.integration.conftest import address
+
+Sql = psycopg.Connection[tuple[Any, ...]]
+
+PATIENCE: Final = 60.0
+_GATE: Final = 4711
+_CHILD: Final = "application_name = 'provisioner' AND datname = current_database()"
+
+# Where a gate can stand: the trigger that stops a command there until the test lets it go on.
+GATES: Final[Mapping[str, str]] = {
+    "writing users": "BEFORE INSERT OR UPDATE ON provisioner.users FOR EACH STATEMENT",
+    "writing endpoints": "BEFORE INSERT OR UPDATE ON public.ps_endpoints FOR EACH STATEMENT",
+    "amid a copy": "BEFORE INSERT ON provisioner.history FOR EACH ROW",
+    "before the commit": "BEFORE DELETE ON provisioner.changes FOR EACH STATEMENT",
+    "during the commit": "AFTER INSERT ON provisioner.changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW",
+}
+
+
+def until(done: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Wait until it is so; what it came to."""
+    deadline = time.monotonic() + seconds
+    while not (came := done()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.002)
+    return came
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """What it says went wrong."""
+        return [line for line in self.err.splitlines() if line.startswith("error: ")]
+
+
+class Child:
+    """A command in a process group of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.seen = ""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+
+    def interrupt(self, number: signal.Signals) -> None:
+        """Ctrl-C goes to the whole process group, as a terminal sends it; SIGTERM to the process."""
+        if number == signal.SIGINT:
+            os.killpg(self.pid, number)
+        else:
+            os.kill(self.pid, number)
+
+    def read_until(self, words: str) -> None:
+        """Read what it says on stderr up to these words."""
+        assert self.process.stderr is not None
+        while words not in self.seen:
+            more = os.read(self.process.stderr.fileno(), 65536).decode()
+            assert more, f"it ended without {words!r}: {self.seen}"
+            self.seen += more
+
+    def end(self, say: str | None = None) -> Ended:
+        """Wait for its end."""
+        out, err = self.process.communicate(say, timeout=PATIENCE)
+        return Ended(self.process.returncode, out, self.seen + (err or ""))
+
+
+class Machine:
+    """A home with its embedded server, one database in it, and the commands that run there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.children: list[Child] = []
+        self.embedded = Embedded(folder / "home")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PROVISIONER_")},
+            "PROVISIONER_HOME": str(folder / "home"),
+            "PROVISIONER_NUMBERS_RANGES": "20000-99999",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+
+    def start(self, *arguments: object, stdin: int = subprocess.DEVNULL) -> Child:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "provisioner.cli", *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.children.append(Child(process))
+        return self.children[-1]
+
+    def start_at_terminal(self, terminal: int, *arguments: object) -> Child:
+        """The same as the foreground command of this terminal, where its stderr goes."""
+        words = ["setsid", "--ctty", "--wait", sys.executable, "-m", "provisioner.cli", *map(str, arguments)]
+        process = subprocess.Popen(
+            words,
+            cwd=self.folder,
+            env=self.environment | {"TERM": "xterm"},
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            text=True,
+        )
+        self.children.append(Child(process))
+        return self.children[-1]
+
+    def end_children(self) -> None:
+        """End what a test that failed left running."""
+        while self.children:
+            process = self.children.pop().process
+            if process.poll() is None:
+                process.kill()
+            with process:
+                pass
+
+    def run(self, *arguments: object, code: int | None = 0) -> Ended:
+        """A command to its end, which is that exit code (None: whatever it is)."""
+        ended = self.start(*arguments).end()
+        assert code is None or ended.code == code, ended
+        return ended
+
+    def connect(self, database: str | None = None) -> Sql:
+        url = self.embedded.ensure_running()
+        return psycopg.connect(address(url.set(database=database or url.database)), autocommit=True)
+
+    def anew(self) -> None:
+        """The database as it was made, and no command at work."""
+        self.end_children()
+        with self.connect("postgres") as sql:
+            sql.execute("DROP DATABASE provisioner WITH (FORCE)")
+            sql.execute("CREATE DATABASE provisioner TEMPLATE made")
+
+    def node(self, port: int) -> None:
+        """Give the settings one node, at this port."""
+        (self.folder / "provisioner.toml").write_text(
+            f'[nodes.pbx1]\nhost = "127.0.0.1"\nport = {port}\nusername = "x"\nsecret = "not-a-real-one"\n'
+        )
+
+    def csv(self, name: str, rows: Sequence[str], header: str = "login,name,email,number,lines") -> Path:
+        path = self.folder / name
+        path.write_text("\n".join([header, *rows, ""]))
+        return path
+
+
+@contextmanager
+def running_machine(folder: Path) -> Iterator[Machine]:
+    """A machine whose server ends with the block; nothing of it goes on."""
+    made = Machine(folder)
+    try:
+        made.run("db", "upgrade")
+        with made.connect("postgres") as sql:
+            sql.execute("CREATE DATABASE made TEMPLATE provisioner")
+        yield made
+    finally:
+        made.end_children()
+        made.embedded.stop()
+
+
+def people(
+    count: int, *, name: str = "Anna Nowak", lines: int = 2, prefix: str = "user", first: int = 20000
+) -> list[str]:
+    """Rows of a CSV: that many users, with numbers from ``first``."""
+    return [
+        f"{prefix}{i:05d},{name} {i},{prefix}{i:05d}@example.org,{first + i},{lines}" for i in range(count)
+    ]
+
+
+class Gate:
+    """A place in the database where commands stop until it is opened."""
+
+    def __init__(self, sql: Sql) -> None:
+        self._sql = sql
+
+    def until_reached(self) -> None:
+        until(lambda: waits(self._sql), "nobody came to the gate")
+
+    def open(self) -> None:
+        self._sql.execute("SELECT pg_advisory_unlock(%s)", [_GATE])
+
+
+@contextmanager
+def gate(machine: Machine, place: str) -> Iterator[Gate]:
+    """Stop every command at this place (see GATES), until the gate is opened or the block ends."""
+    with machine.connect() as sql:
+        sql.execute("SELECT pg_advisory_lock(%s)", [_GATE])
+        kind = "CONSTRAINT TRIGGER" if "DEFERRED" in place_of(place) else "TRIGGER"
+        sql.execute(
+            f"""
+            CREATE FUNCTION public.gate() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_advisory_xact_lock_shared({_GATE}); RETURN NEW; END $$;
+            CREATE {kind} gate {place_of(place)} EXECUTE FUNCTION public.gate();
+            """.encode()
+        )
+        try:
+            yield Gate(sql)
+        finally:
+            sql.execute("SELECT pg_advisory_unlock_all()")
+            until(lambda: not children(sql), "a command's connection stays behind the gate")
+            sql.execute("DROP FUNCTION public.gate CASCADE")
+
+
+def place_of(place: str) -> str:
+    return GATES[place]
+
+
+@contextmanager
+def locked(machine: Machine, table: str) -> Iterator[Gate]:
+    """Nobody else reads this table until the block ends."""
+    with machine.connect() as sql, machine.connect() as holder, holder.transaction():
+        holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield Gate(sql)
+
+
+def waits(sql: Sql) -> bool:
+    """Whether a command waits for a lock."""
+    row = sql.execute(
+        f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {_CHILD} AND wait_event_type = 'Lock')".encode()
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def children(sql: Sql) -> int:
+    """How many connections commands have."""
+    row = sql.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {_CHILD}".encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def nothing_is_left(sql: Sql) -> None:
+    """Once a command is gone: no connection of it, and so no lock or temporary table either."""
+    until(lambda: not children(sql), "a connection of a command that is gone")
+    found = sql.execute(
+        "SELECT relname FROM pg_class WHERE relpersistence = 't' UNION ALL SELECT gid FROM pg_prepared_xacts"
+    ).fetchall()
+    assert found == []
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that is in the database.
+
+    ``exact`` has every value of every table, by table; ``meaning`` the records and Asterisk's rows without
+    ids and times; ``newest`` what the newest change says; ``changes`` how many entries each change has.
+    """
+
+    exact: Mapping[str, str]
+    meaning: Mapping[str, str]
+    changes: Mapping[int, int]
+    newest: str
+    told: Mapping[str, int]
+    versions: frozenset[int]
+
+    def differing(self, other: State) -> list[str]:
+        """The tables in which the two differ."""
+        return [table for table, digest in self.exact.items() if other.exact[table] != digest]
+
+
+_TABLES: Final = (
+    "provisioner.users",
+    "provisioner.extensions",
+    "provisioner.changes",
+    "provisioner.outbox",
+    "provisioner.past_secrets",
+    "provisioner.made_tables",
+    "public.ps_endpoints",
+    "public.ps_auths",
+    "public.ps_aors",
+    "public.ps_contacts",
+)
+_DIGEST: Final = "count(*) || ' ' || coalesce(md5(string_agg(line, E'\\n' ORDER BY line)), '')"
+_MEANING: Final = {
+    "users": "SELECT concat_ws('|', login, login_key, name, email, active, source, deleted_at IS NULL) "
+    "AS line FROM provisioner.users",
+    "extensions": "SELECT concat_ws('|', login, position, kind, number, label, endpoint_id, lines, "
+    "e.deleted_at IS NULL) AS line "
+    "FROM provisioner.extensions e JOIN provisioner.users u ON u.id = e.user_id",
+    "secrets": "SELECT concat_ws('|', endpoint_id, md5, sha256, realm) AS line FROM provisioner.extensions",
+    "endpoints": "SELECT e::text AS line FROM public.ps_endpoints e",
+    "auths": "SELECT a::text AS line FROM public.ps_auths a",
+    "aors": "SELECT a::text AS line FROM public.ps_aors a",
+}
+_NEWEST: Final = (
+    "SELECT concat_ws('|', login, verb, old, new, rows, secrets, new_version = change_id) AS line "
+    "FROM provisioner.history WHERE change_id = (SELECT max(id) FROM provisioner.changes)"
+)
+
+
+def state(sql: Sql) -> State:
+    """Read every table, in one snapshot."""
+
+    def digest(query: str) -> str:
+        row = sql.execute(f"SELECT {_DIGEST} FROM ({query}) AS all_of_it".encode()).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    with sql.transaction():
+        sql.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        changes = sql.execute(
+            "SELECT c.id, count(h.id) FROM provisioner.changes c "
+            "LEFT JOIN provisioner.history h ON h.change_id = c.id GROUP BY c.id"
+        ).fetchall()
+        return State(
+            exact={table: digest(f"SELECT t::text AS line FROM {table} t") for table in _TABLES},
+            meaning={name: digest(query) for name, query in _MEANING.items()},
+            changes=dict(changes),
+            newest=digest(_NEWEST),
+            told=dict(sql.execute("SELECT node, count(*) FROM provisioner.outbox GROUP BY node")),
+            versions=frozenset(
+                row[0] for row in sql.execute("SELECT DISTINCT version FROM provisioner.users")
+            ),
+        )
