@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli.apply import force_option, full_option, quiet_option, yes_option
-from provisioner.cli.common import app_of, json_option, plain, print_json, report_nodes
+from provisioner.cli.common import app_of, json_option, plain, print_json, report_nodes, stoppable
 from provisioner.cli.progress import shown_progress
+from provisioner.errors import Interrupted
 
 if TYPE_CHECKING:
     from provisioner.service.drift import Report
@@ -33,6 +34,7 @@ _ALL = "*"
 @click.option("--exit-code", is_flag=True, help="Exit with 3 where something is left to be mended.")
 @json_option
 @click.pass_context
+@stoppable()
 def drift(
     ctx: click.Context,
     node: str | None,
@@ -69,7 +71,8 @@ def drift(
         if not yes:
             if as_json or quiet:
                 _print(report, full, err=True)
-            click.confirm("Mend this?", abort=True, err=True)
+            if not click.confirm("Mend this?", err=True):
+                raise Interrupted("Nothing was written, as it was not agreed to.")
         with shown_progress(quiet or as_json) as progress:
             done = mend(app, report, force, progress)
     if as_json:
