@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 
@@ -28,6 +29,12 @@ SUFFIXES: Final = {
     ".ndjson": Format.JSONL,
     ".xlsx": Format.XLSX,
 }
+
+
+def form_of(path: Path) -> Format | None:
+    """The form that a file's name tells."""
+    return SUFFIXES.get(path.suffix.lower())
+
 
 PERSON: Final = ("login", "name", "email", "active")
 EXTENSION: Final = ("number", "kind", "label", "lines", "secret")

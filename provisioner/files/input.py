@@ -14,7 +14,7 @@ from typing import BinaryIO, Final, TextIO, cast
 
 from provisioner.errors import FileError
 from provisioner.files.encoding import Encoding, named, recognise
-from provisioner.files.format import SUFFIXES, Format
+from provisioner.files.format import Format, form_of
 
 HEAD: Final = 1 << 20
 """Bytes by which a stream's form and encoding are recognised; a regular file is looked through to its end."""
@@ -181,7 +181,7 @@ def _head(raw: BinaryIO) -> bytes:
 
 
 def _format(name: str, path: Path | None, head: bytes) -> Format:
-    by_name = SUFFIXES.get(path.suffix.lower()) if path is not None else None
+    by_name = form_of(path) if path is not None else None
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise FileError(
             f"{name}: is an old or encrypted Excel file; save it as XLSX without password, or as CSV"

@@ -6,13 +6,15 @@ import csv
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import IO, Any, Final
 
 from provisioner.errors import FileError
 from provisioner.files.format import Format
+from provisioner.files.template import template
 from provisioner.records import Extension, User
 
 COLUMNS: Final = ("login", "name", "email", "active", "number", "kind", "label", "lines")
@@ -22,10 +24,11 @@ _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w .@+-]*\w)?")
 _RESERVED: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
-def write_users(users: Iterable[User], target: TextIO | Path, format: Format) -> None:
+def write_users(users: Iterable[User], target: IO[str] | Path, format: Format) -> None:
     """Write users without their secrets; what is read from it again asks for the same users.
 
     A path is written beside and then moved into its place, so that it holds the whole export or what it held.
+    A device or a pipe is written to.
 
     Texts stand in a CSV file as they are, also those that begin with ``= + - @``: the prefix by which other
     exports keep a spreadsheet from computing them would become part of the name when the file is read again,
@@ -36,30 +39,51 @@ def write_users(users: Iterable[User], target: TextIO | Path, format: Format) ->
     write = _WRITERS.get(format)
     if write is None:
         raise FileError(f"{format} is only read; export as {', '.join(_WRITERS)}")
+    _write(target, lambda stream: write(users, stream))
+
+
+def write_template(target: IO[str] | Path, format: Format) -> None:
+    """Write a small file of that form, in the same way; raises FileError."""
+    text = template(format)
+    _write(target, lambda stream: stream.write(text))
+
+
+def _write(target: IO[str] | Path, write: Callable[[IO[str]], object]) -> None:
     if not isinstance(target, Path):
-        write(users, target)
+        write(target)
         return
     try:
-        _replace(target, lambda stream: write(users, stream))
+        if target.exists() and not target.is_file():
+            with target.open("w", encoding="utf-8", newline="") as stream:
+                write(stream)
+        else:
+            _replace(target.resolve(), write)
     except OSError as exc:
         raise FileError(f"{target}: cannot be written: {exc.strerror or exc}") from None
 
 
-def _replace(path: Path, write: Callable[[TextIO], None]) -> None:
+def _replace(path: Path, write: Callable[[IO[str]], object]) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(handle, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 (a descriptor)
             write(stream)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
+        Path(name).chmod(_mode(path))
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
-def _csv(users: Iterable[User], stream: TextIO) -> None:
+def _mode(path: Path) -> int:
+    """That of the file there, or of a new one."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _csv(users: Iterable[User], stream: IO[str]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(
@@ -78,12 +102,12 @@ def _csv(users: Iterable[User], stream: TextIO) -> None:
     )
 
 
-def _jsonl(users: Iterable[User], stream: TextIO) -> None:
+def _jsonl(users: Iterable[User], stream: IO[str]) -> None:
     encode = json.JSONEncoder(ensure_ascii=False).encode
     stream.writelines(f"{encode(_data(user))}\n" for user in users)
 
 
-def _yaml(users: Iterable[User], stream: TextIO) -> None:
+def _yaml(users: Iterable[User], stream: IO[str]) -> None:
     empty = True
     for user in users:
         empty = False
@@ -130,7 +154,7 @@ def _part(part: Extension) -> dict[str, Any]:
     return {**data, "lines": part.lines}
 
 
-_WRITERS: Final[dict[Format, Callable[[Iterable[User], TextIO], None]]] = {
+_WRITERS: Final[dict[Format, Callable[[Iterable[User], IO[str]], None]]] = {
     Format.CSV: _csv,
     Format.YAML: _yaml,
     Format.JSONL: _jsonl,
