@@ -9,7 +9,6 @@ from provisioner.plan.report import data, head, lines, totals
 from provisioner.plan.safety import too_much
 from provisioner.plan.saved import Origin, Saved, dump, is_saved, load, moved, snapshot
 from provisioner.plan.users import UserChange, UserPlan, Verb
-from provisioner.plan.words import summary, words
 
 __all__ = [
     "OBJECTS",
@@ -42,8 +41,6 @@ __all__ = [
     "same",
     "snapshot",
     "summarise",
-    "summary",
     "too_much",
     "totals",
-    "words",
 ]

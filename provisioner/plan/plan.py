@@ -9,7 +9,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from provisioner.realtime import AORS, AUTHS, ENDPOINTS, SECRET_COLUMNS, TABLES, Row, Rows, Value
+from provisioner.realtime import AORS, AUTHS, ENDPOINTS, SECRET_COLUMNS, TABLES, Row, Value
 from provisioner.secret import Secret
 
 
@@ -138,23 +138,6 @@ class Plan:
             yield from (c for c in self.changes if c.table == table and c.action is Action.DELETE)
         for table in TABLES:
             yield from (c for c in self.changes if c.table == table and c.action is not Action.DELETE)
-
-    def applied_to(self, rows: Rows) -> Rows:
-        """The rows after the plan was carried out on these; raises ValueError when it does not fit them."""
-        tables = {table: dict(rows[table]) for table in TABLES}
-        for change in self.changes:
-            there = tables[change.table]
-            if (change.id in there) == (change.action is Action.CREATE):
-                raise ValueError(f"{change.table} {change.id} cannot be {change.action}d")
-            if change.action is Action.DELETE:
-                del there[change.id]
-            else:
-                there[change.id] = {**there.get(change.id, {}), **change.new_values()}
-        return Rows(tables)
-
-    def as_list(self) -> list[dict[str, Any]]:
-        """For JSON, without any secret."""
-        return [change.as_dict() for change in self.changes]
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import Interrupted, PlanMoved, TooMuch
 from provisioner.plan import Effects, UserChange, UserPlan, Verb, effects_of, moved, summarise, too_much
+from provisioner.service.bulk import uncollected
 from provisioner.service.interrupt import undisturbed
 from provisioner.service.progress import Progress, silent
 from provisioner.service.secrets_file import secrets_file
@@ -72,7 +73,7 @@ class Applied:
 
 def preview(app: App, job: Job) -> Planned:
     """The plan of a job as of now; writes nothing. Raises InvalidRecord, Conflict or StoreError."""
-    with app.reading() as tx:
+    with uncollected(), app.reading() as tx:
         return _planned(app, tx, job)
 
 
@@ -95,7 +96,7 @@ def apply(
     """
     written: int | None = None
     try:
-        with ExitStack() as after:
+        with uncollected(), ExitStack() as after:
             with app.change(file=job.file, sha256=job.sha256, undoes=job.undoes) as tx:
                 tx.hold_applies(_PATIENCE)
                 planned = _settled(app, tx, job)
@@ -111,8 +112,8 @@ def apply(
                 assert change_id is not None, "a plan without a change"
                 # From here to the end of the commit Ctrl-C waits, so that we know what became of it.
                 after.enter_context(undisturbed())
-            issued.keep()
             written = change_id
+            issued.keep()
         return _tell(app, planned, change_id, issued.count)
     except KeyboardInterrupt:
         raise _interrupted(written) from None

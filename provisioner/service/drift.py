@@ -6,25 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.plan import OBJECTS, Action, Change, NodeOrder, count, diff, orders
 from provisioner.plan.plan import CHANGED, Plan
 from provisioner.realtime import SECRET_COLUMNS, TABLES, Compiler, Value, decode_value
 from provisioner.records.text import show
 from provisioner.secret import Secret
+from provisioner.service.bulk import batches
 from provisioner.service.progress import Progress, silent
 
 if TYPE_CHECKING:
     from provisioner.service.app import App
     from provisioner.settings import NodeSettings
     from provisioner.store import StoredUser, Transaction
-
-BATCH: Final = 2_000
-"""Users, or endpoints of a node, that are in memory at once."""
-
-T = TypeVar("T")
 
 
 class Kind(StrEnum):
@@ -213,13 +209,6 @@ def row_plan(tx: Transaction, compiler: Compiler, users: Sequence[StoredUser]) -
 def owners_of(users: Iterable[StoredUser]) -> dict[str, StoredUser]:
     """Endpoint id to its user."""
     return {id: stored for stored in users for id in stored.user.endpoint_ids}
-
-
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items, so many at a time."""
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
-        yield batch
 
 
 def _compare(tx: Transaction, compiler: Compiler, users: Sequence[StoredUser], found: Found) -> None:

@@ -10,7 +10,8 @@ from provisioner.errors import UnsupportedValue
 from provisioner.plan import OBJECTS, Change, NodeOrder, orders
 from provisioner.plan.plan import Plan
 from provisioner.realtime import AORS, AUTHS, ENDPOINTS, Rows, check_codecs
-from provisioner.service.drift import BATCH, Drift, Found, Kind, batches, of_change
+from provisioner.service.bulk import BATCH, batches
+from provisioner.service.drift import Drift, Found, Kind, of_change
 from provisioner.service.progress import Progress
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,7 +110,9 @@ def save(planned: Planned, origin: Origin | None, path: Path) -> None:
     try:
         if path.exists() and path.samefile(origin.file):
             raise FileError(f"{path} is the file of users itself; name another file for --out")
-        with path.open("w", encoding="utf-8") as stream:
+        # Names and addresses stand in it, so it is for its owner alone.
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8") as stream:
             stream.writelines(dump(planned.plan, origin, planned.orders))
     except OSError as exc:
         raise FileError(f"cannot write {path}: {exc.strerror}") from exc

@@ -13,7 +13,8 @@ from provisioner.plan.plan import Plan
 from provisioner.plan.safety import FEW
 from provisioner.realtime import TABLES, Compiler, Rows
 from provisioner.service.apply import SAMPLE
-from provisioner.service.drift import Report, batches, owners_of, row_plan
+from provisioner.service.bulk import batches
+from provisioner.service.drift import Report, owners_of, row_plan
 from provisioner.service.interrupt import undisturbed
 from provisioner.service.progress import Progress, silent
 from provisioner.service.tell import Told, tell

@@ -12,6 +12,7 @@ from provisioner.plan import UserChange, UserPlan, Verb, count
 from provisioner.plan.compare import Comparison, Held, lacking
 from provisioner.records import Entry, Kind, login_key
 from provisioner.records.text import show, unprintable
+from provisioner.service.bulk import uncollected
 from provisioner.service.numbers import Collision, collisions
 from provisioner.service.progress import Progress, counted, silent
 from provisioner.service.write import maker
@@ -66,7 +67,7 @@ def read(
     """Read users from a file, or from standard input; raises FileError where it cannot be read at all."""
     entries: dict[str, Entry] = {}
     problems: list[Problem] = []
-    with open_input(path, format=format, encoding=encoding) as given:
+    with uncollected(), open_input(path, format=format, encoding=encoding) as given:
         for item in counted(read_entries(given), progress, "read"):
             if isinstance(item, Entry):
                 entries[login_key(item.login)] = item

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
 from provisioner.plan import UserChange, Verb, diff, orders
 from provisioner.plan.compare import Make
 from provisioner.realtime import compile_users
 from provisioner.records import Credentials, IssuedSecret, User, digest, generate_secret
 from provisioner.secret import Secret
+from provisioner.service.bulk import batches
 from provisioner.service.progress import Progress, silent
 
 if TYPE_CHECKING:
     from provisioner.realtime import ColumnSet
     from provisioner.service.app import App
     from provisioner.store import Transaction
-
-BATCH: Final = 2_000
-"""Users whose rows are in memory at once."""
-
-T = TypeVar("T")
 
 
 def write(app: App, tx: Transaction, changes: Sequence[UserChange], progress: Progress = silent) -> None:
@@ -36,7 +31,7 @@ def write(app: App, tx: Transaction, changes: Sequence[UserChange], progress: Pr
     stay = [change for change in changes if change.verb is not Verb.DELETE]
     lost = [id for change in stay for id in change.lost]
     done = 0
-    for batch in _batches(gone):
+    for batch in batches(gone):
         tx.write_users(batch)
         _write_rows(app, tx, columns, (), [id for change in batch for id in change.user.endpoint_ids])
         done += len(batch)
@@ -44,7 +39,7 @@ def write(app: App, tx: Transaction, changes: Sequence[UserChange], progress: Pr
     if lost:
         tx.release(lost)
         _write_rows(app, tx, columns, (), lost)
-    for batch in _batches(stay):
+    for batch in batches(stay):
         tx.write_users(batch)
         users = [change.user for change in batch]
         _write_rows(app, tx, columns, users, [id for user in users for id in user.endpoint_ids])
@@ -77,9 +72,3 @@ def _write_rows(
     tx.queue([node.name for node in app.settings.nodes], to_tell)
     if app.settings.asterisk.contacts == "realtime":
         tx.expire_contacts(to_tell)
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
-        yield batch

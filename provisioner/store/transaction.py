@@ -172,10 +172,6 @@ class Transaction:
         """Numbers that were given here and not written are free again, for a plan that is made anew."""
         self._given.clear()
 
-    def number_state(self, number: str, rest_days: int) -> NumberState:
-        """What a number is used for."""
-        return self.number_states([number], rest_days)[number]
-
     def number_states(self, wanted: Sequence[str], rest_days: int) -> Mapping[str, NumberState]:
         """What each number is used for."""
         return numbers.states(self._connection, self._names, wanted, rest_days)

@@ -137,7 +137,7 @@ def test_an_extension_that_an_update_drops_begins_to_rest(store: Store) -> None:
     add(store, user("anna", "7001", "7002"))
     with store.transaction(actor="tester", command="user set") as tx:
         change(tx, "anna", user("anna", "7001"))
-        state = tx.number_state("7002", 30)
+        state = tx.number_states(["7002"], 30)["7002"]
     assert (state.use, state.login) == (Use.RESTING, "anna")
 
 
@@ -360,7 +360,9 @@ def test_users_who_exchange_numbers_keep_them_as_told(store: Store) -> None:
             tx.write_users([UserChange(Verb.UPDATE, one.user, ring[one.user.login], one.id)])
     assert {login: found(store, login) for login in ring} == ring
     with store.reading() as tx:
-        assert [str(tx.number_state(number, 30)) for number in ("7001", "7002", "7003", "7009")] == [
+        assert [
+            str(tx.number_states([number], 30)[number]) for number in ("7001", "7002", "7003", "7009")
+        ] == [
             "7001 belongs to 'carl'",
             "7002 belongs to 'anna'",
             "7003 belongs to 'bob'",
@@ -389,7 +391,7 @@ def test_a_restored_user_may_be_another_than_it_was(store: Store) -> None:
     with store.transaction(actor="tester", command="apply") as tx:
         stored = tx.stored_for_change("anna", deleted=True)
         tx.write_users([UserChange(Verb.RESTORE, stored.user, wanted, stored.id)])
-        assert tx.number_state("7002", 30).use is Use.RESTING
+        assert tx.number_states(["7002"], 30)["7002"].use is Use.RESTING
     assert found(store, "anna") == wanted
 
 

@@ -16,6 +16,19 @@ def aor(**values: str | int | None) -> Rows:
     return Rows({AORS: {"7001": values}})
 
 
+def applied(plan: Plan, actual: Rows) -> Rows:
+    """The rows after the plan was carried out on these."""
+    tables = {table: dict(actual[table]) for table in TABLES}
+    for change in plan:
+        there = tables[change.table]
+        assert (change.id in there) == (change.action is not Action.CREATE)
+        if change.action is Action.DELETE:
+            del there[change.id]
+        else:
+            there[change.id] = {**there.get(change.id, {}), **change.new_values()}
+    return Rows(tables)
+
+
 @given(rows)
 def test_rows_as_they_should_be_need_no_change(some: Rows) -> None:
     assert not diff(some, some)
@@ -23,12 +36,12 @@ def test_rows_as_they_should_be_need_no_change(some: Rows) -> None:
 
 @given(rows, rows)
 def test_carrying_the_plan_out_gives_the_wanted_rows(wanted: Rows, actual: Rows) -> None:
-    assert diff(wanted, actual).applied_to(actual) == wanted
+    assert applied(diff(wanted, actual), actual) == wanted
 
 
 @given(rows, rows)
 def test_after_the_plan_nothing_is_left_to_do(wanted: Rows, actual: Rows) -> None:
-    assert not diff(wanted, diff(wanted, actual).applied_to(actual))
+    assert not diff(wanted, applied(diff(wanted, actual), actual))
 
 
 @given(rows, rows, st.randoms())
@@ -150,12 +163,6 @@ def test_written_in_order_no_endpoint_is_ever_without_its_auth(wanted: Rows, act
 
 def plan_ids(plan: Plan) -> set[str]:
     return {change.id for change in plan}
-
-
-def test_a_plan_does_not_fit_other_rows() -> None:
-    plan = diff(aor(max_contacts=1), Rows())
-    with pytest.raises(ValueError, match="7001"):
-        plan.applied_to(aor(max_contacts=1))
 
 
 def test_the_objects_of_a_plan_are_named_as_asterisk_names_them() -> None:
