@@ -10,7 +10,7 @@ from provisioner.errors import InvalidRecord, Problem
 from provisioner.files.format import Format
 from provisioner.files.input import Input
 from provisioner.files.raw import Fault, Raw
-from provisioner.records import Entry, Kind, login_key
+from provisioner.records import Entry, Kind, Part, login_key
 from provisioner.records.checked import check_entry
 from provisioner.records.text import show
 
@@ -132,5 +132,11 @@ def _ordered(entry: Entry) -> Entry:
     from dataclasses import replace
 
     first, *others = entry.extensions
-    others.sort(key=lambda part: (part.number or "", part.label or ""))
+    others.sort(key=_place)
     return replace(entry, extensions=(first, *others))
+
+
+def _place(part: Part) -> tuple[str, str, int, str]:
+    """Where it stands among the others: all that it says, since a number may be left to be given."""
+    secret = part.secret.reveal() if part.secret is not None else ""
+    return part.number or "", part.label or "", part.lines or 0, secret
