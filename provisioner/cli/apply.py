@@ -237,8 +237,10 @@ def _agreed(
         check_limit(app, planned, force)
         try:
             answer = click.confirm("Apply this plan?", err=True)
-        except click.Abort:
+        except click.Abort as exc:
             click.echo(err=True)  # the question's line is still open
+            if isinstance(exc.__context__, EOFError):
+                raise Interrupted("Nothing was written, as nobody answered; --yes does not ask.") from None
             raise
         if not answer:
             raise Interrupted("Nothing was written, as the plan was not agreed to.")

@@ -199,7 +199,7 @@ def list_users(app: App, *, deleted: bool = False) -> Sequence[StoredUser]:
 
 @contextmanager
 def exported(app: App, source: str | None = None) -> Iterator[Iterator[User]]:
-    """Every user, or those of a source, one by one, by login."""
+    """Every user, or those of a source, one by one, in the order in which they were made."""
     with app.reading() as tx:
         yield (stored.user for stored in tx.users_for(None if source is None else (), source))
 

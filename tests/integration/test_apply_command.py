@@ -124,12 +124,19 @@ def test_yes_to_the_question_applies_the_plan_that_was_shown(office: Office) -> 
     assert len(office.users()) == 2
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
-def test_anything_else_writes_nothing(office: Office, answer: str) -> None:
-    """No answer at all is what a command without a terminal gives."""
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("n\n", "as the plan was not agreed to"),
+        ("\n", "as the plan was not agreed to"),
+        ("", "as nobody answered"),
+    ],
+)
+def test_anything_else_writes_nothing(office: Office, answer: str, why: str) -> None:
     before = office.everything()
     done = office.run("apply", office.file(TEXT), input=answer)
     assert done.exit_code == 1
+    assert f"error: Nothing was written, {why}" in done.stderr
     assert office.everything() == before
 
 
