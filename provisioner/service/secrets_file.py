@@ -1,9 +1,10 @@
-"""The file that receives new secrets: made before the commit, there only when the change is."""
+"""The file that receives new secrets: on disk before the commit, there only when the change is."""
 
 from __future__ import annotations
 
 import csv
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,20 @@ class SecretsFile:
     """How many secrets it holds; :meth:`keep` is called once they are in force."""
 
     count: int = 0
-    kept: bool = False
+    path: Path | None = None
+    unfinished: Path | None = None
 
     def keep(self) -> None:
-        """The secrets are in force: the file stays."""
-        self.kept = True
+        """The secrets are in force: the file gets its name. Raises FileError where that is taken by now."""
+        if self.path is None or self.unfinished is None:
+            return
+        unfinished, self.unfinished = self.unfinished, None
+        if os.path.lexists(self.path):
+            raise FileError(
+                f"Everything is written, but somebody made {self.path} meanwhile: the new secrets are in "
+                f"{unfinished}; the next command tells the nodes, or run `provisioner reload`."
+            )
+        unfinished.rename(self.path)
 
 
 def refuse_existing(path: Path | None) -> None:
@@ -36,11 +46,12 @@ def refuse_existing(path: Path | None) -> None:
 
 @contextmanager
 def secrets_file(path: Path | None, plan: UserPlan) -> Iterator[SecretsFile]:
-    """Write the secrets made for a plan to ``path`` (mode 0600, a CSV), and take it away on failure.
+    """Write the secrets made for a plan to ``path`` (mode 0600, a CSV), and take them away on failure.
 
-    On disk before the commit, so that a secret in force is never without its copy. Where nobody knows
-    whether the commit went through, the file stays. Without a path, or without new secrets, there is no file.
-    Raises FileError where it exists or cannot be written.
+    They are on disk before the commit, so that a secret in force is never without its copy, but under another
+    name (``path.*.unfinished``), which is all that a killed command leaves. Where nobody knows whether the
+    commit went through, the file is made. Without a path, or without new secrets, there is none. Raises
+    FileError where it exists or cannot be written.
     """
     rows = [
         (change.user.login, number, new.endpoint_id, new.secret)
@@ -53,28 +64,29 @@ def secrets_file(path: Path | None, plan: UserPlan) -> Iterator[SecretsFile]:
     if path is None or not rows:
         yield held
         return
-    _write(path, rows)
+    refuse_existing(path)
+    held.path = path
     try:
+        _write(held, path, rows)
         yield held
     except CommitUnknown:
         held.keep()
         raise
     finally:
-        if not held.kept:
-            path.unlink(missing_ok=True)
+        if held.unfinished is not None:
+            held.unfinished.unlink(missing_ok=True)
 
 
-def _write(path: Path, rows: Sequence[tuple[str, str, str, Secret]]) -> None:
+def _write(held: SecretsFile, path: Path, rows: Sequence[tuple[str, str, str, Secret]]) -> None:
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        # Its mode is 0600.
+        file, name = tempfile.mkstemp(".unfinished", f"{path.name}.", path.parent)
+        held.unfinished = Path(name)
         with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows((login, number, id, secret.reveal()) for login, number, id, secret in rows)
             stream.flush()
             os.fsync(stream.fileno())
-    except FileExistsError:
-        refuse_existing(path)
-        raise
     except OSError as exc:
         raise FileError(f"cannot write {path}: {exc.strerror}; name another file for --secrets-out") from exc

@@ -77,6 +77,8 @@ def translate(error: BaseException | None, where: str) -> StoreError:
             return StoreUnavailable(
                 f"{where} took too long: {said}. Another command may hold a lock; try again."
             )
+        case "53100" | "53200" | "58030":
+            return StoreUnavailable(f"{where} has no room: {said}. Make some, and try again.")
         case "40001" | "40P01":
             return Conflict("Nothing was written: another command changed the same rows; try again.")
         case "42501":

@@ -70,7 +70,8 @@ class Child:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=PATIENCE)
+        if self.process.returncode is None:
+            self.process.communicate(timeout=PATIENCE)
 
     def interrupt(self, number: signal.Signals) -> None:
         """Ctrl-C goes to the whole process group, as a terminal sends it; SIGTERM to the process."""

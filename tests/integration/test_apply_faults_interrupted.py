@@ -82,8 +82,12 @@ class Run:
         self.check(written=written)
         return ended
 
+    def unfinished(self) -> list[Path]:
+        return list(self.machine.folder.glob("secrets.csv.*"))
+
     def check(self, *, written: bool) -> None:
         now = state(self.sql)
+        assert self.unfinished() == []
         if written:
             assert now.changes == {1: COUNT}
             assert self.secrets.read_text().count("\n") == COUNT + 1
@@ -151,7 +155,7 @@ def test_while_it_writes_all_of_it_is_taken_back(
     with gate(machine, place) as gate_:
         child = run.start("--yes")
         gate_.until_reached()
-        assert run.secrets.exists(), "the secrets are on disk before they are in force"
+        assert run.unfinished(), "the secrets are on disk before they are in force"
         child.interrupt(number)
         run.ended(child, written=False)
 

@@ -95,7 +95,8 @@ def test_the_file_is_on_disk_before_anything_is_written(office: Office) -> None:
 
     def progress(what: str, done: int, total: int | None) -> None:
         if what == "written":
-            seen.append(len(read(out)))
+            (unfinished,) = office.folder.glob("secrets.csv.*.unfinished")
+            seen.append(len(read(unfinished)))
 
     apply(office.app, job, show=lambda planned: None, secrets_out=out, progress=progress)
     assert seen == [1]
