@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 FORMATS = [Format.CSV, Format.YAML, Format.JSONL]
 _HELD = Credentials(md5="", sha256="", realm="")
 
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 # Letters of many scripts, and what means something to CSV, YAML and JSON.
 _LETTERS = st.characters(categories=("Lu", "Ll", "Lo", "Lt", "Mn"))
