@@ -133,6 +133,8 @@ def add_extension(
     """
     kind = Kind.ADDITIONAL if label is None else Kind.ALIAS
     with app.change() as tx:
+        # Before any record, as an apply does: two who wait for each other would have to be ended.
+        tx.lock_numbers()
         stored = tx.stored_for_change(login)
         before = stored.user
         if kind is Kind.ALIAS and number is None:
@@ -180,6 +182,7 @@ def delete(app: App, login: str) -> Outcome:
 def restore(app: App, login: str) -> Outcome:
     """Bring the user of that login who was deleted last back; raises NotFound or Conflict."""
     with app.change() as tx:
+        tx.lock_numbers()
         stored = tx.stored_for_change(login, deleted=True)
         _write(app, tx, UserChange(Verb.RESTORE, stored.user, stored.user, stored.id))
     return Outcome(stored.user, (), tell(app, stored.user.endpoint_ids))

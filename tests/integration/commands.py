@@ -205,7 +205,7 @@ class Gate:
         self._sql = sql
 
     def until_reached(self) -> None:
-        until(lambda: waits(self._sql), "nobody came to the gate")
+        until(lambda: waiting(self._sql), "nobody came to the gate")
 
     def open(self) -> None:
         self._sql.execute("SELECT pg_advisory_unlock(%s)", [_GATE])
@@ -244,17 +244,18 @@ def locked(machine: Machine, table: str) -> Iterator[Gate]:
         yield Gate(sql)
 
 
-def waits(sql: Sql) -> bool:
-    """Whether a command waits for a lock."""
-    row = sql.execute(
-        f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {_CHILD} AND wait_event_type = 'Lock')".encode()
-    ).fetchone()
-    return bool(row and row[0])
+def waiting(sql: Sql) -> int:
+    """How many commands wait for a lock."""
+    return _count(sql, f"{_CHILD} AND wait_event_type = 'Lock'")
 
 
 def children(sql: Sql) -> int:
     """How many connections commands have."""
-    row = sql.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {_CHILD}".encode()).fetchone()
+    return _count(sql, _CHILD)
+
+
+def _count(sql: Sql, which: str) -> int:
+    row = sql.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {which}".encode()).fetchone()
     assert row is not None
     return int(row[0])
 
