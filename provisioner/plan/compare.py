@@ -72,14 +72,16 @@ class Comparison:
             return None
         return UserChange(verb, there, wanted, held.id if held else None, issued, entry.line)
 
+    def speaks_for(self, user: User) -> bool:
+        """Whether the file may change this user, or bring it back."""
+        return user.source == self.source or (user.source is None and self.adopt)
+
     def _owned(self, entry: Entry, held: User, wanted: User) -> tuple[User, list[Problem]]:
         """A file changes its own users, and with ``adopt`` those made by hand; others it may only confirm."""
-        if held.source == self.source:
-            return wanted, []
-        if held.source is None and self.adopt:
-            return replace(wanted, source=self.source), []
-        if wanted is held:
+        if wanted is held and (held.source == self.source or not self.speaks_for(held)):
             return held, []
+        if self.speaks_for(held):
+            return replace(wanted, source=self.source), []
         ours, who = show(self.source or ""), show(held.login)
         message = (
             f"{who} belongs to the source {show(held.source)}, not to {ours}, and would change: do it there"

@@ -112,7 +112,9 @@ class _Planner:
         self._those_there(progress)
         deleted = self.tx.deleted_for(self.new, self.app.settings.numbers.rest_days)
         for key, entry in self.new.items():
-            self._compare(entry, _held(deleted.get(key)))
+            stored = deleted.get(key)
+            own = stored is not None and self.comparison.speaks_for(stored.user)
+            self._compare(entry, _held(stored) if own else None)
         self._number()
         count = self.tx.count_of(self.rules.source)
         return UserPlan(tuple(self.changes), self.rules.source, self.unchanged, count)

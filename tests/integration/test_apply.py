@@ -157,6 +157,17 @@ def test_a_deleted_user_comes_back_with_number_and_secret(office: Office) -> Non
     assert (applied.secrets, office.state()) == (0, (before, rows))
 
 
+def test_a_deleted_user_of_another_source_is_not_brought_back(office: Office) -> None:
+    office.apply(csv("anna,Anna", "berta,Berta"))
+    old = office.users()["berta"]
+    office.apply(csv("anna,Anna"), prune=True)
+    applied = office.apply(csv("berta,Berta"), "warehouse.csv")
+    assert logins(applied.planned) == [("create", "berta")]
+    new = office.users()["berta"]
+    assert (new.source, old.source) == ("warehouse", "office")
+    assert new.endpoint_ids != old.endpoint_ids
+
+
 def test_a_user_deleted_longer_ago_than_numbers_rest_is_a_new_one(office: Office) -> None:
     office.apply(csv("anna,Anna", "berta,Berta"))
     old = office.users()["berta"]
