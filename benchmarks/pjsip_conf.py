@@ -55,7 +55,7 @@ password = x1y2z3x1y2z3x1y2z3x1y2z3
 max_contacts = {lines}
 """
 _USERS: Final = "pjsip_users.conf"
-PATIENCE: Final = 300
+PATIENCE: Final = 180
 """Seconds after which a reload is given up."""
 
 
@@ -76,6 +76,7 @@ class FileAsterisk:
             # The container sees the folder itself at /conf, and its user is another than ours.
             folder.chmod(0o755)
             self._file.touch()
+            self._file.chmod(0o644)
             self._lab.asterisk.start()
         except BaseException:
             self._lab.close()
@@ -86,6 +87,10 @@ class FileAsterisk:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lab.close()
+
+    def rx(self, command: str) -> str:
+        """What a command of Asterisk's own command line prints."""
+        return self._lab.asterisk.rx(command)
 
     def load(self, everybody: Sequence[Person], awaited: Person) -> Run:
         """Write all of them, reload, and wait until this person's endpoint is as the file says.
