@@ -69,9 +69,9 @@ def secrets_file(path: Path | None, plan: UserPlan) -> Iterator[SecretsFile]:
     try:
         _write(held, path, rows)
         yield held
-    except CommitUnknown:
+    except CommitUnknown as exc:
         held.keep()
-        raise
+        raise CommitUnknown(f"{exc} If it was written, the new secrets are those in {path}.") from exc
     finally:
         if held.unfinished is not None:
             held.unfinished.unlink(missing_ok=True)

@@ -192,6 +192,8 @@ def _placed_kills(office: Office, away: int) -> dict[str, Callable[[], bool]]:
             child = office.start(not office.is_b)
             stop.until_reached()
             child.kill()
+        nothing_is_left(sql)
+        assert office.now is None or not state(sql).differing(office.now)
         return False
 
     def once_committed() -> bool:
@@ -317,6 +319,7 @@ def test_a_server_killed_meanwhile_is_one_sentence_and_the_next_one_starts_it_an
     assert (ended.code, len(ended.errors)) == (1, 1), ended
     assert said in ended.errors[0]
     assert secrets.exists() == ("unknown" in said), "only in doubt are secrets kept"
+    assert (str(secrets) in ended.errors[0]) == secrets.exists()
     machine.run("plan", file, "--exit-code", "--quiet", code=3)
     machine.run("apply", file, "--yes", "--secrets-out", machine.folder / "others.csv")
     with machine.connect() as sql:
