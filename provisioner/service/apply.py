@@ -167,7 +167,8 @@ def _tell(app: App, planned: Planned, change_id: int, secrets: int) -> Applied:
     """Tell the nodes; Ctrl-C from here on leaves what is written, and the orders in their queues."""
     touched = sorted({order.endpoint_id for orders in planned.orders for order in orders})
     sample = touched if len(touched) <= SAMPLE else random.sample(touched, SAMPLE)
-    return Applied(planned, change_id, tell(app, sample), len(touched), len(sample), secrets)
+    proven = len(sample) if app.settings.nodes else 0
+    return Applied(planned, change_id, tell(app, sample), len(touched), proven, secrets)
 
 
 def _interrupted(change_id: int | None) -> Interrupted:
