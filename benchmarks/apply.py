@@ -34,6 +34,7 @@ class Office:
 
     def __init__(self, databases: Databases, folder: Path, size: int) -> None:
         everybody = people(size)
+        self.size = size
         self.databases = databases
         self.folder = folder
         self.users = write_csv(everybody, folder / "users.csv")
@@ -43,6 +44,15 @@ class Office:
         self.filled = self.fresh
         self.current = self.users
         """What the filled database holds."""
+
+    @property
+    def how_many(self) -> str:
+        """For the name of a row."""
+        return f"{self.size:,} users"
+
+    def target(self, ratio: float) -> float | None:
+        """Ratios are aimed at for many users; of few, most of the time is the start of the command."""
+        return ratio if self.size >= 100_000 else None
 
     @property
     def other(self) -> Path:
@@ -109,25 +119,26 @@ def run(size: int, rounds: int = ROUNDS) -> Iterator[Row]:
     """The rows of one size. At 100,000 users most of the time is the ORM's: two to three minutes a round."""
     with Databases() as databases, TemporaryDirectory(prefix="provisioner-bench-files-") as folder:
         say(f"{size:,} users: file and database")
-        yield from rows(Office(databases, Path(folder), size), f"{size:,} users", rounds)
+        yield from rows(Office(databases, Path(folder), size), rounds)
 
 
-def rows(office: Office, users: str, rounds: int) -> Iterator[Row]:
+def rows(office: Office, rounds: int) -> Iterator[Row]:
     """First everybody into new databases, each time another; then what is done with the last of them."""
-    yield from _first(office, users, rounds)
+    yield from _first(office, rounds)
     # As autovacuum leaves it a minute later; it would begin in the middle of a round.
     office.filled.ask(b"VACUUM ANALYZE")
-    yield from _again(office, users, rounds)
+    yield from _again(office, rounds)
 
 
-def _first(office: Office, users: str, rounds: int) -> Iterator[Row]:
-    name = f"first apply, {users}"
+def _first(office: Office, rounds: int) -> Iterator[Row]:
+    name = f"first apply, {office.how_many}"
     runs = take_turns({name: office.first, _COPY: office.copied, _ORM: office.looped}, rounds)
-    yield Row(name, runs[name], _COPY, runs[_COPY], target=6.0)
+    yield Row(name, runs[name], _COPY, runs[_COPY], office.target(6.0))
     yield Row(name, runs[name], _ORM, runs[_ORM])
 
 
-def _again(office: Office, users: str, rounds: int) -> Iterator[Row]:
+def _again(office: Office, rounds: int) -> Iterator[Row]:
+    users = office.how_many
     tables = office.tables
     state = [table for table in tables if table[1] not in _HISTORY]
     nothing, some = f"apply of no change, {users}", f"apply of 1 % changed, {users}"
@@ -150,7 +161,7 @@ def _again(office: Office, users: str, rounds: int) -> Iterator[Row]:
         rounds,
     )
     for name in (nothing, some):
-        yield Row(name, runs[name], _SELECT, runs[_SELECT], target=4.0)
+        yield Row(name, runs[name], _SELECT, runs[_SELECT], office.target(4.0))
         yield Row(name, runs[name], _STATE, runs[_STATE])
     for name in reading:
         yield Row(name, runs[name], _STATE, runs[_STATE])

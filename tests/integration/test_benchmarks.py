@@ -13,7 +13,7 @@ ROWS = {("public", "ps_endpoints"), ("public", "ps_auths"), ("public", "ps_aors"
 def test_every_command_has_a_row_beside_a_rival_that_did_its_work(tmp_path: Path) -> None:
     with Databases() as databases:
         office = Office(databases, tmp_path, 100)
-        measured = list(rows(office, "100 users", rounds=1))
+        measured = list(rows(office, rounds=1))
         copied, looped = databases.open("copied"), databases.open("looped")
         loaded = {
             database.name: {
