@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 
+from provisioner.ami import tls
 from provisioner.ami.action import Action, Refused
-from provisioner.ami.protocol import Broken, Exchange, NodeManager
+from provisioner.ami.protocol import Broken, Exchange, NodeManager, NodeProtocol
 from provisioner.ami.wire import Frame, Reply
 from provisioner.errors import (
     ActionRefused,
@@ -101,7 +102,10 @@ class Client:
                 return
             self._drop()
             secret = self.node.read_secret()
-            context = self._tls_context() if self.node.tls else None
+            try:
+                context = tls.context(self.node)
+            except tls.Unfit as exc:
+                raise self._unavailable(str(exc)) from None
             reason = "no answer"
             try:
                 async with asyncio.timeout(self.node.connect_timeout):
@@ -110,12 +114,10 @@ class Client:
                         try:
                             await self._try_once(secret.reveal(), context)
                             return
-                        except ssl.SSLCertVerificationError as exc:
-                            raise self._unavailable(
-                                f"its certificate is not trusted: {exc.verify_message}"
-                            ) from None
+                        except ssl.SSLError as exc:
+                            raise self._unavailable(tls.explained(exc, self.node)) from None
                         except (OSError, Broken) as exc:
-                            reason = _reason(exc)
+                            reason = tls.reason(exc)
                         wait = next(waits, None)
                         if wait is None:
                             raise self._unavailable(reason)
@@ -127,7 +129,7 @@ class Client:
                     self._drop()
 
     async def _try_once(self, secret: str, context: ssl.SSLContext | None) -> None:
-        manager = NodeManager(self.node.host, self.node.port, context)
+        manager = NodeManager(self.node.host, self.node.port, context, tls.name(self.node))
         try:
             await manager.open()
             # Events: off, because list events are answers and come all the same; the rest we do not read.
@@ -143,18 +145,6 @@ class Client:
             manager.close()
             raise
         self._manager = manager
-
-    def _tls_context(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=self.node.tls_ca)
-        except (OSError, ssl.SSLError) as exc:
-            raise self._unavailable(
-                f"the CA file {self.node.tls_ca} cannot be used: {_reason(exc)}"
-            ) from None
-        if not self.node.tls_verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
     def _unavailable(self, reason: str) -> NodeUnavailable:
         node = self.node
@@ -226,9 +216,10 @@ class Client:
             exchange.heard_at = asyncio.get_running_loop().time()
         manager = self._manager
         assert manager is not None
+        assert manager.protocol is not None
         try:
             manager.send_action(exchange)
-            return await self._answer(manager, exchange, name, self.node.action_timeout * patience)
+            return await self._answer(manager.protocol, exchange, name, self.node.action_timeout * patience)
         except Broken as exc:
             raise ConnectionLost(
                 self.node.name,
@@ -236,7 +227,7 @@ class Client:
                 f"({exc}); whether it was carried out is not known, and it was not sent again",
             ) from None
 
-    async def _answer(self, manager: NodeManager, exchange: Exchange, name: str, silence: float) -> Reply:
+    async def _answer(self, protocol: NodeProtocol, exchange: Exchange, name: str, silence: float) -> Reply:
         loop = asyncio.get_running_loop()
         end = loop.time() + silence * LONGEST_LIST
         try:
@@ -250,17 +241,10 @@ class Client:
                     return reply
         finally:
             if not exchange.future.done():
-                manager.protocol.forget(exchange)
+                protocol.forget(exchange)
                 exchange.future.cancel()
         raise ActionTimeout(
             self.node.name,
             f"{name} was not answered within {silence:g} s; the node may be overloaded or waiting for its "
             f"database, else raise nodes.{self.node.name}.action_timeout",
         )
-
-
-def _reason(exc: BaseException) -> str:
-    if isinstance(exc, ConnectionRefusedError | ConnectionResetError):
-        return "connection refused" if isinstance(exc, ConnectionRefusedError) else "connection reset"
-    text = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-    return " ".join(str(text).split())

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
@@ -124,21 +123,27 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
 class NodeManager(Manager):  # type: ignore[misc]
     """panoramisk's manager without its login, its pings and its reconnects: those are the client's."""
 
-    def __init__(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None, name: str | None) -> None:
+        """``context`` speaks TLS with whoever is ``name`` by its certificate."""
         super().__init__(
             host=host,
             port=port,
-            ssl=ssl_context or False,
+            ssl=context or False,
             loop=asyncio.get_running_loop(),
             protocol_factory=NodeProtocol,
         )
+        self._name = name
+        self.protocol: NodeProtocol | None = None
+        """None before the first :meth:`open`."""
 
     async def open(self) -> None:
         """Connect; raises OSError (ssl.SSLError among them)."""
-        _, self.protocol = await self.connect()
-
-    def connection_made(self, f: asyncio.Future[Any]) -> None:
-        """panoramisk would log in and start pinging here, or plan the next connect where it failed."""
+        # panoramisk's own connect checks a certificate for no other name than the host's, plans the next
+        # connect where it failed, and pings.
+        config = self.config
+        _, self.protocol = await asyncio.get_running_loop().create_connection(
+            NodeProtocol, config["host"], config["port"], ssl=config["ssl"], server_hostname=self._name
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """panoramisk would plan the next connect here."""

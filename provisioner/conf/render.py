@@ -85,7 +85,8 @@ def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> d
         "sip_host": _bracketed(asterisk.bind_address),
         "ami_address": ami_address,
         "ami_host": _bracketed(ami_address),
-        "ami_plain_port": 5038 if node.port != 5038 else 5037,
+        # Beside TLS, so that two nodes on one machine do not meet.
+        "ami_plain_port": node.port - 1 if node.port > 1 else node.port + 1,
         "ami_loopback_only": loopback or _is_loopback(asterisk.bind_address),
     }
 

@@ -179,7 +179,11 @@ class AsteriskSettings(_Model):
 
 
 class NodeSettings(_Model):
-    """One Asterisk and its AMI account. Timeouts are seconds."""
+    """One Asterisk and its AMI account. Timeouts are seconds.
+
+    With ``tls`` its certificate has to come from ``tls_ca`` (the system's CAs where none is named) and be for
+    ``tls_server_name`` (``host`` where none is named); nothing switches that off.
+    """
 
     name: Word
     host: Host = "127.0.0.1"
@@ -189,7 +193,7 @@ class NodeSettings(_Model):
     secret_file: FilePath | None = None
     tls: bool = False
     tls_ca: FilePath | None = None
-    tls_verify: bool = True
+    tls_server_name: Host | None = None
     connect_timeout: float = Field(default=5.0, gt=0, le=300)
     action_timeout: float = Field(default=10.0, gt=0, le=600)
 
@@ -197,6 +201,12 @@ class NodeSettings(_Model):
     def _one_secret(self) -> Self:
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError("give either secret or secret_file")
+        return self
+
+    @model_validator(mode="after")
+    def _never_plain_by_mistake(self) -> Self:
+        if not self.tls and (self.tls_ca or self.tls_server_name):
+            raise ValueError("tls_ca and tls_server_name mean nothing without tls = true")
         return self
 
     def read_secret(self) -> Secret:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from tests.acceptance.people import AddUser, Cli, MakePhone
 
 pytestmark = pytest.mark.acceptance
 
-TLS = Path(__file__).resolve().parents[1] / "unit" / "ami" / "tls"
 VARIANTS = [
     pytest.param({}, id="default"),
     pytest.param({"contacts": "realtime", "full_aor": "refuse"}, id="contacts in the database"),
@@ -113,24 +110,6 @@ def test_awkward_secrets_and_another_schema_reach_asterisk_unchanged(engine: Non
             secret = Secret(answer["secrets"][0]["secret"])
             assert lab.sip_register(answer["extensions"][0]["endpoint_id"], secret) == 200
             assert lab.asterisk.logs().count("ERROR") == 0
-    finally:
-        lab.close()
-
-
-def test_sip_and_ami_over_tls(engine: None, tmp_path: Path) -> None:
-    keys = "/etc/asterisk/keys"
-    tls = {"transports": ["udp", "tls"], "tls_cert": f"{keys}/cert.pem", "tls_key": f"{keys}/key.pem"}
-    lab = Lab(asterisk=tls, node={"tls": True, "tls_verify": False})
-    try:
-        shutil.copytree(TLS, lab.conf_dir / "keys")
-        with lab:
-            lab.must("user", "add", "anna", "--name", "Anna")
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            address = ("127.0.0.1", lab.settings["asterisk"]["tls_port"])
-            with socket.create_connection(address, 5) as plain, context.wrap_socket(plain) as wire:
-                wire.sendall(options("TLS", lab.sip))
-                assert wire.recv(4096).startswith(b"SIP/2.0 401")
     finally:
         lab.close()
 

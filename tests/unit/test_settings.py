@@ -118,6 +118,18 @@ def test_a_missing_secret_file_is_named_with_its_key(tmp_path: Path) -> None:
         settings.node("pbx1").read_secret()
 
 
+@pytest.mark.parametrize("setting", ["tls_ca = 'ca.pem'", "tls_server_name = 'pbx.example'"])
+def test_a_node_with_half_of_tls_is_refused(tmp_path: Path, setting: str) -> None:
+    text = refusal(tmp_path, f"[nodes.pbx1]\nsecret = 'aaaa'\n{setting}\n")
+    assert "nodes.pbx1: tls_ca and tls_server_name mean nothing without tls = true" in text
+    assert read(tmp_path, f"[nodes.pbx1]\nsecret = 'aaaa'\ntls = true\n{setting}\n").nodes[0].tls
+
+
+def test_nothing_switches_the_check_of_a_certificate_off(tmp_path: Path) -> None:
+    text = refusal(tmp_path, "[nodes.pbx1]\nsecret = 'aaaa'\ntls = true\ntls_verify = false\n")
+    assert "nodes.pbx1.tls_verify: unknown setting" in text
+
+
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     assert "provisioner.toml: is not valid TOML" in refusal(tmp_path, "[asterisk\n")
     with pytest.raises(SettingsError, match=r"missing\.toml: cannot be read"):

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import trustme
+
 from provisioner.secret import Secret
 from provisioner.settings import NodeSettings
 
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 RECORDED = Path(__file__).parent / "recorded"
-CERTIFICATE = Path(__file__).parent / "tls" / "cert.pem"
 
 Headers = Mapping[str, str]
 
@@ -70,14 +71,17 @@ LOGIN_OK = says("Response: Success", "Message: Authentication accepted")
 
 @dataclass
 class FakeNode:
-    """``answers`` by action name, where ``Login`` succeeds unless told otherwise; ``received`` has all."""
+    """``answers`` by action name, where ``Login`` succeeds unless told otherwise; ``received`` has all.
+
+    With a ``certificate`` it speaks TLS.
+    """
 
     answers: dict[str, Answer] = field(default_factory=dict)
     banner: bytes = BANNER
     received: list[dict[str, str]] = field(default_factory=list)
     connections: int = 0
     port: int = 0
-    tls: bool = False
+    certificate: trustme.LeafCert | None = None
 
     def actions(self) -> list[str]:
         """The names of the actions that came, without logins."""
@@ -106,9 +110,9 @@ class FakeNode:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         context = None
-        if self.tls:
+        if self.certificate is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
+            self.certificate.configure_cert(context)
         server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=context)
         self.port = server.sockets[0].getsockname()[1]
         started.set()

@@ -27,7 +27,6 @@ from provisioner.errors import (
 )
 from provisioner.settings import NodeSettings
 from tests.unit.ami.fake import (
-    CERTIFICATE,
     Drop,
     FakeNode,
     Headers,
@@ -131,32 +130,6 @@ def test_a_missing_secret_file_is_a_wrong_setting(tmp_path: object) -> None:
     node = FakeNode().node(secret=None, secret_file=f"{tmp_path}/none")
     with pytest.raises(SettingsError):
         run(node, lambda client: client.call(Ping()))
-
-
-def test_a_tls_client_at_a_plain_port_gets_one_clear_error() -> None:
-    with FakeNode().running() as fake, pytest.raises(NodeUnavailable, match="tls"):
-        run(fake.node(tls=True, tls_verify=False), lambda client: client.call(Ping()), Backoff(attempts=1))
-
-
-@pytest.mark.parametrize("changes", [{"tls_ca": CERTIFICATE}, {"tls_verify": False}])
-def test_tls_is_spoken_with_a_node_that_is_trusted_or_taken_on_trust(changes: dict[str, object]) -> None:
-    with FakeNode({"Ping": answer("ping")}, tls=True).running() as fake:
-        run(fake.node(tls=True, **changes), lambda client: client.call(Ping()))
-    assert fake.actions() == ["Ping"]
-
-
-def test_a_certificate_that_nobody_trusts_is_refused_before_the_secret_is_sent() -> None:
-    with (
-        FakeNode(tls=True).running() as fake,
-        pytest.raises(NodeUnavailable, match="certificate is not trusted"),
-    ):
-        run(fake.node(tls=True), lambda client: client.call(Ping()))
-    assert fake.received == []
-
-
-def test_a_ca_file_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(NodeUnavailable, match=r"CA file /nowhere/ca\.pem"):
-        run(FakeNode().node(tls=True, tls_ca="/nowhere/ca.pem"), lambda client: client.call(Ping()))
 
 
 def test_an_action_without_answer_ends_at_its_deadline_and_the_next_one_works() -> None:
