@@ -20,9 +20,12 @@ from provisioner.secret import Secret
 
 ESTABLISHED: Final = 200
 
+Media = Literal["plain", "srtp-mand", "dtls_srtp"]
+"""How a phone encrypts sound; baresip offers ``dtls_srtp`` as AVPF only, and takes it as AVP too."""
+
 _CONFIG: Final = """\
 sip_listen 127.0.0.1:0
-call_max_calls 20
+{tls}call_max_calls 20
 call_hold_other_calls no
 audio_source ausine,440
 audio_player aubridge,nowhere
@@ -32,6 +35,8 @@ ausrc_srate 48000
 rtp_ports {rtp}-{rtp_last}
 ringback_disabled yes
 module_path /usr/lib/baresip/modules
+module srtp.so
+module dtls_srtp.so
 module g711.so
 module ausine.so
 module aubridge.so
@@ -39,6 +44,10 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen 127.0.0.1:{control}
+"""
+_TLS: Final = """\
+sip_cafile /phone/ca.pem
+sip_verify_server yes
 """
 _CODE: Final = re.compile(r"\s*(\d{3})\b")
 _NUMBER: Final = re.compile(r"sips?:([^@;>]*)")
@@ -103,17 +112,24 @@ class Phone:
         secret: Secret,
         server: str = "127.0.0.1:5060",
         *,
-        transport: Literal["udp", "tcp"] = "udp",
+        transport: Literal["udp", "tcp", "tls"] = "udp",
+        ca: Path | None = None,
+        media: Media = "plain",
         expires: int = 60,
         answers: bool = False,
         containers: Containers | None = None,
         image: str = PHONE_IMAGE,
     ) -> None:
-        """``expires`` is the registration's length in seconds; ``answers`` picks up every call at once."""
+        """``expires`` is the registration's length in seconds; ``answers`` picks up every call at once.
+
+        Over ``tls`` the server's certificate has to come from ``ca``. ``media`` is how sound is encrypted.
+        """
         self.endpoint_id = endpoint_id
         self.server = server
         self._secret = secret
         self._transport = transport
+        self._ca = ca
+        self._media = media
         self._expires = expires
         self._answers = answers
         self._containers = containers or Containers()
@@ -138,8 +154,11 @@ class Phone:
         """Switch it on; it does not register yet."""
         control, rtp = free_port(), free_port(20)
         self._folder = Path(tempfile.mkdtemp(prefix="provisioner-phone-"))
-        config = _CONFIG.format(control=control, rtp=rtp, rtp_last=rtp + 19)
+        tls = _TLS if self._ca is not None else ""
+        config = _CONFIG.format(tls=tls, control=control, rtp=rtp, rtp_last=rtp + 19)
         (self._folder / "config").write_text(config, encoding="ascii")
+        if self._ca is not None:
+            shutil.copyfile(self._ca, self._folder / "ca.pem")
         for name in ("accounts", "contacts"):
             (self._folder / name).touch()
         self._container = self._containers.start(
@@ -164,7 +183,8 @@ class Phone:
             "uanew",
             f"<sip:{self.endpoint_id}@{self.server};transport={self._transport}>"
             f";auth_user={self.endpoint_id};auth_pass={text};regint={self._expires}"
-            f";answermode={'auto' if self._answers else 'manual'}",
+            f";answermode={'auto' if self._answers else 'manual'}"
+            + ("" if self._media == "plain" else f";mediaenc={self._media}"),
         )
         self.wait(lambda: len(self._registrations) > before, seconds, "an answer to REGISTER")
         return self._registrations[before]

@@ -32,6 +32,8 @@ class Options(Protocol):
     @property
     def sip_secret_storage(self) -> str: ...
     @property
+    def media_encryption(self) -> str: ...
+    @property
     def qualify_frequency(self) -> int: ...
     @property
     def min_expiration(self) -> int: ...
@@ -130,6 +132,14 @@ def _plain(subject: Subject) -> str | None:
     return plain.reveal() if plain is not None and subject.storage is Storage.PLAIN else None
 
 
+def _encryption(options: Options) -> str | None:
+    return None if options.media_encryption == "no" else options.media_encryption
+
+
+def _dtls(options: Options, word: str) -> str | None:
+    return word if options.media_encryption == "dtls" else None
+
+
 CONSTANTS: Final = (
     Constant(ENDPOINTS, "transport", lambda o: None, "a phone may come over any transport the node offers"),
     Constant(ENDPOINTS, "context", lambda o: o.context, "where the dialplan takes its calls", True),
@@ -142,6 +152,15 @@ CONSTANTS: Final = (
     Constant(ENDPOINTS, "rtp_symmetric", lambda o: "yes", "sound goes back where it came from"),
     Constant(ENDPOINTS, "dtmf_mode", lambda o: "auto", "RFC 4733, or in the sound where a phone lacks it"),
     Constant(ENDPOINTS, "language", lambda o: o.language, "of the announcements"),
+    # Empty where it is "no": rows of before need no change.
+    Constant(ENDPOINTS, "media_encryption", _encryption, "SRTP, or no call", True),
+    Constant(
+        ENDPOINTS, "dtls_auto_generate_cert", lambda o: _dtls(o, "yes"), "its fingerprint is in the SDP"
+    ),
+    Constant(
+        ENDPOINTS, "dtls_verify", lambda o: _dtls(o, "fingerprint"), "phones have no certificates of a CA"
+    ),
+    Constant(ENDPOINTS, "dtls_setup", lambda o: _dtls(o, "actpass"), "whoever the phone lets begin"),
     Constant(AUTHS, "supported_algorithms_uas", lambda o: None, "the node's [global] decides for all"),
     Constant(AUTHS, "supported_algorithms_uac", lambda o: None, "the node's [global] decides for all"),
     Constant(AORS, "remove_existing", lambda o: _replaces(o), "what one phone too many does", True),

@@ -134,7 +134,8 @@ class AsteriskSettings(_Model):
     """What the rendered configuration and the compiled rows say; the same for every node.
 
     Times are seconds. ``full_aor`` is what happens to one device more than an extension has lines:
-    ``replace`` drops the one that would expire first, ``refuse`` answers 403.
+    ``replace`` drops the one that would expire first, ``refuse`` answers 403. ``media_encryption`` is SRTP
+    with keys in the SIP messages (``sdes``) or of a handshake beside them (``dtls``); no call goes without.
     """
 
     transports: Annotated[
@@ -166,11 +167,14 @@ class AsteriskSettings(_Model):
     default_expiration: int = Field(default=3600, ge=1, le=604800)
     max_expiration: int = Field(default=7200, ge=1, le=604800)
     sip_secret_storage: Literal["digest", "plain"] = "digest"
+    media_encryption: Literal["no", "sdes", "dtls"] = "no"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if "tls" in self.transports and not (self.tls_cert and self.tls_key):
             raise ValueError("transport tls needs tls_cert and tls_key")
+        if self.media_encryption == "sdes" and "tls" not in self.transports:
+            raise ValueError("media_encryption sdes sends its keys in SIP messages: it needs transport tls")
         if self.rtp_first > self.rtp_last:
             raise ValueError("rtp_first is above rtp_last")
         if not self.min_expiration <= self.default_expiration <= self.max_expiration:

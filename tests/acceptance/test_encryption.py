@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from provisioner.lab import Lab
+from provisioner.lab import Lab, Phone
+from provisioner.lab.phone import Media
+from provisioner.secret import Secret
 
 pytestmark = pytest.mark.acceptance
 
 KEYS = "/etc/asterisk/keys"
-ASTERISK = {"tls_cert": f"{KEYS}/asterisk.crt", "tls_key": f"{KEYS}/asterisk.key"}
+ASTERISK = {
+    "transports": ["udp", "tls"],
+    "tls_cert": f"{KEYS}/asterisk.crt",
+    "tls_key": f"{KEYS}/asterisk.key",
+    "media_encryption": "sdes",
+}
 
 
 @pytest.fixture(scope="module")
-def secure(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    ca.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def secure(engine: None, ca: trustme.CA, ca_file: Path) -> Iterator[Lab]:
     """A lab of this file alone: everything over TLS, with a certificate for 127.0.0.1."""
-    ca = trustme.CA()
-    ca_file = tmp_path_factory.mktemp("ca") / "ca.pem"
-    ca.cert_pem.write_to_path(ca_file)
     lab = Lab(asterisk=ASTERISK, node={"tls": True, "tls_ca": str(ca_file)})
     keys = lab.conf_dir / "keys"
     keys.mkdir(parents=True)
@@ -29,8 +46,14 @@ def secure(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     made.private_key_pem.write_to_path(keys / "asterisk.key")
     made.cert_chain_pems[0].write_to_path(keys / "asterisk.crt")
     with lab:
-        lab.must("user", "add", "anna", "--name", "Anna")
         yield lab
+
+
+@pytest.fixture(scope="module")
+def secret(secure: Lab) -> Secret:
+    """That of 7000."""
+    made = json.loads(secure.must("user", "add", "anna", "--name", "Anna", "--json"))
+    return Secret(made["secrets"][0]["secret"])
 
 
 def test_asterisk_starts_without_a_complaint(secure: Lab) -> None:
@@ -39,7 +62,7 @@ def test_asterisk_starts_without_a_complaint(secure: Lab) -> None:
     assert [line for line in boot.splitlines() if "WARNING" in line or "ERROR" in line] == []
 
 
-def test_ami_is_spoken_over_tls(secure: Lab) -> None:
+def test_ami_is_spoken_over_tls(secure: Lab, secret: Secret) -> None:
     assert "ok    node lab, read back: " in secure.must("doctor")
     assert "expired" in secure.must("reload", "7000")
 
@@ -57,6 +80,65 @@ def test_a_node_is_not_spoken_with_that_shows_no_certificate_of_the_ca_and_its_n
         assert done.code == 1
         port = value if variable == "PORT" else ami_port(secure)
         assert f"node lab: no AMI on 127.0.0.1:{port} ({said}" in done.err
+
+
+def test_a_phone_registers_over_tls_and_only_where_it_trusts_the_certificate(
+    secure: Lab, secret: Secret, ca_file: Path, tmp_path: Path
+) -> None:
+    with phone(secure, "7000", secret, ca_file) as mine:
+        assert mine.register() == 200
+        (line,) = json.loads(secure.must("status", "7000", "--json"))["extensions"]
+        assert line["contacts"][0]["uri"].endswith(";transport=TLS")
+        assert mine.register(Secret("not-the-secret")) == 401
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    with phone(secure, "7000", secret, tmp_path / "other.pem") as stranger:
+        assert stranger.register() == 0
+
+
+def test_calls_are_encrypted_by_sdes_or_dtls_or_refused(secure: Lab, ca_file: Path) -> None:
+    anna, boris = (add_user(secure, name, "sdes") for name in ("sdes-1", "sdes-2"))
+    clara = add_user(secure, "dtls", "dtls")
+    with phone(secure, *anna, ca_file, "srtp-mand") as caller:
+        assert caller.register() == 200
+        ways: tuple[tuple[tuple[str, Secret], Media], ...] = ((boris, "srtp-mand"), (clara, "dtls_srtp"))
+        for called, media in ways:
+            with phone(secure, *called, ca_file, media, answers=True) as other:
+                assert other.register() == 200
+                call = caller.dial(called[0])
+                assert call.result() == 200
+                call.hangup()
+    for who in (anna, clara):
+        with phone(secure, *who, ca_file) as plain:
+            assert plain.register() == 200
+            assert plain.dial(boris[0]).result() == 488
+
+
+def add_user(lab: Lab, login: str, encryption: str) -> tuple[str, Secret]:
+    """A user whose calls are encrypted in this way: the endpoint id and the secret."""
+    setting = {"PROVISIONER_ASTERISK_MEDIA_ENCRYPTION": encryption}
+    made = json.loads(lab.cli("user", "add", login, "--name", "Anna", "--json", environment=setting).out)
+    return made["extensions"][0]["endpoint_id"], Secret(made["secrets"][0]["secret"])
+
+
+def phone(
+    lab: Lab,
+    id: str,
+    secret: Secret,
+    ca: Path,
+    media: Media = "plain",
+    answers: bool = False,
+) -> Phone:
+    server = f"127.0.0.1:{lab.settings['asterisk']['tls_port']}"
+    return Phone(
+        id,
+        secret,
+        server,
+        transport="tls",
+        ca=ca,
+        media=media,
+        answers=answers,
+        containers=lab.containers,
+    )
 
 
 def ami_port(lab: Lab) -> int:

@@ -118,6 +118,11 @@ def test_a_missing_secret_file_is_named_with_its_key(tmp_path: Path) -> None:
         settings.node("pbx1").read_secret()
 
 
+def test_keys_in_sip_messages_need_a_transport_that_hides_them(tmp_path: Path) -> None:
+    assert "needs transport tls" in refusal(tmp_path, "[asterisk]\nmedia_encryption = 'sdes'\n")
+    assert read(tmp_path, "[asterisk]\nmedia_encryption = 'dtls'\n").asterisk.media_encryption == "dtls"
+
+
 @pytest.mark.parametrize("setting", ["tls_ca = 'ca.pem'", "tls_server_name = 'pbx.example'"])
 def test_a_node_with_half_of_tls_is_refused(tmp_path: Path, setting: str) -> None:
     text = refusal(tmp_path, f"[nodes.pbx1]\nsecret = 'aaaa'\n{setting}\n")

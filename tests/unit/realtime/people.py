@@ -17,6 +17,7 @@ class Options:
     language: str = "en"
     full_aor: str = "replace"
     sip_secret_storage: str = "digest"
+    media_encryption: str = "no"
     qualify_frequency: int = 60
     min_expiration: int = 60
     default_expiration: int = 3600

@@ -41,6 +41,19 @@ def test_a_full_aor_replaces_or_refuses_as_set(full_aor: str, remove_existing: s
     assert row(AORS, options=Options(full_aor=full_aor))["remove_existing"] == remove_existing
 
 
+def test_sound_is_encrypted_as_set_and_dtls_brings_its_own_certificate() -> None:
+    names = ("media_encryption", "dtls_auto_generate_cert", "dtls_verify", "dtls_setup")
+    found = {
+        word: tuple(row(ENDPOINTS, options=Options(media_encryption=word))[name] for name in names)
+        for word in ("no", "sdes", "dtls")
+    }
+    assert found == {
+        "no": (None, None, None, None),
+        "sdes": ("sdes", None, None, None),
+        "dtls": ("dtls", "yes", "fingerprint", "actpass"),
+    }
+
+
 def test_every_endpoint_names_its_auth_and_aor() -> None:
     who = user("Ivan", extension("7001"), extension("7001", label="support"))
     for id in ("7001", "7001-support"):
