@@ -14,6 +14,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("busy")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests on a real Asterisk share their labs, so one process runs all of them, beside all others."""
     for item in items:
