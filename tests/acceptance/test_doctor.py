@@ -191,6 +191,4 @@ def test_export_gives_every_user_and_no_secret(lab: Lab, add_user: AddUser) -> N
     lines = [json.loads(line) for line in lab.must("export").splitlines()]
     (mine,) = [one for one in lines if one["login"] == user.login]
     assert mine["name"] == user.name
-    assert mine["extensions"] == [
-        {"number": user.number, "kind": "primary", "label": None, "endpoint_id": user.number, "lines": 2}
-    ]
+    assert mine["extensions"] == [{"number": user.number, "kind": "primary", "lines": 2}]
