@@ -337,6 +337,7 @@ CREATE TABLE provisioner.users (
     deleted_at timestamp with time zone,
     source text,
     version bigint DEFAULT 0 NOT NULL,
+    webrtc boolean DEFAULT false NOT NULL,
     CONSTRAINT users_email_form CHECK ((email ~ '^[^[:space:][:cntrl:]]+@[^[:space:][:cntrl:]]+$'::text)),
     CONSTRAINT users_login_form CHECK ((login ~ '^[^[:space:][:cntrl:]]{1,64}$'::text)),
     CONSTRAINT users_login_key_form CHECK ((login_key ~ '^[^[:space:][:cntrl:]]+$'::text)),
@@ -351,6 +352,8 @@ COMMENT ON COLUMN provisioner.users.login_key IS 'The login without regard to ca
 COMMENT ON COLUMN provisioner.users.source IS 'Which files speak for the user; NULL: made by hand.';
 
 COMMENT ON COLUMN provisioner.users.version IS 'The change that made the user what it is.';
+
+COMMENT ON COLUMN provisioner.users.webrtc IS 'Whether the phones are browsers: SIP over WebSocket, sound over DTLS and ICE.';
 
 ALTER TABLE provisioner.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME provisioner.users_id_seq
@@ -684,7 +687,7 @@ ALTER TABLE ONLY provisioner.history
 ALTER TABLE ONLY provisioner.past_secrets
     ADD CONSTRAINT past_secrets_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
 
-INSERT INTO provisioner.alembic_version VALUES ('0004');
+INSERT INTO provisioner.alembic_version VALUES ('0005');
 
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_endpoints', now());
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_auths', now());

@@ -84,8 +84,8 @@ def plan(
 ) -> None:
     """Show what `apply FILE` would do; FILE is CSV, YAML, JSON lines or XLSX, or - for standard input.
 
-    A row of a CSV is a user; its columns are login, name, email, active, number, kind, label, lines, secret.
-    Only the first two are needed, and a column that is not there leaves its field as it is.
+    A row of a CSV is a user; its columns are login, name, email, active, webrtc, number, kind, label, lines,
+    secret. Only the first two are needed, and a column that is not there leaves its field as it is.
 
     \b
     provisioner plan users.csv --prune

@@ -37,6 +37,7 @@ user.add_command(extension)
 @click.option("--email", help="E-mail address.")
 @click.option("--extension", "number", metavar="NUMBER", help="2 to 15 digits; else the next free one.")
 @lines_option
+@click.option("--webrtc", is_flag=True, help="The phones are browsers (SIP over WebSocket, DTLS).")
 @click.option("--inactive", is_flag=True, help="Create the user disabled.")
 @secret_stdin_option
 @json_option
@@ -48,6 +49,7 @@ def add(
     email: str | None,
     number: str | None,
     lines: str,
+    webrtc: bool,
     inactive: bool,
     secret_stdin: bool,
     as_json: bool,
@@ -66,6 +68,7 @@ def add(
         name=name,
         email=email,
         active=not inactive,
+        webrtc=webrtc,
         extensions=[{"number": number, "lines": lines, "secret": read_secret(secret_stdin)}],
     )
     report_outcome(ctx, "created", users.add(app_of(ctx), spec), as_json)
@@ -132,6 +135,7 @@ def list_(ctx: click.Context, deleted: bool, as_json: bool) -> None:
 @click.option(
     "--lines", metavar="COUNT", help="New number of lines; phones over it are cut off, the newest stay."
 )
+@click.option("--webrtc/--no-webrtc", default=None, help="Whether the phones are browsers.")
 @extension_option
 @json_option
 @click.pass_context
@@ -141,6 +145,7 @@ def set_(
     name: str | None,
     email: str | None,
     lines: str | None,
+    webrtc: bool | None,
     extension: str | None,
     as_json: bool,
 ) -> None:
@@ -148,12 +153,15 @@ def set_(
 
     \b
     provisioner user set anna --lines 1
+    provisioner user set anna --webrtc
     """
     from provisioner.service import users
 
-    if name is None and email is None and lines is None:
-        raise click.UsageError("nothing to change: give --name, --email or --lines")
-    outcome = users.set_fields(app_of(ctx), login, name=name, email=email, lines=lines, extension=extension)
+    if all(value is None for value in (name, email, lines, webrtc)):
+        raise click.UsageError("nothing to change: give --name, --email, --lines, --webrtc or --no-webrtc")
+    outcome = users.set_fields(
+        app_of(ctx), login, name=name, email=email, webrtc=webrtc, lines=lines, extension=extension
+    )
     report_outcome(ctx, "changed", outcome, as_json)
 
 

@@ -121,6 +121,22 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 
 
+WEBSOCKET: Final = (
+    "SIP: WebSocket, for browsers",
+    ("res_http_websocket", "res_pjsip_transport_websocket"),
+)
+
+
+def needs_websocket(asterisk: AsteriskSettings) -> bool:
+    """Whether phones may come over WebSocket."""
+    return not {"ws", "wss"}.isdisjoint(asterisk.transports)
+
+
+def groups(asterisk: AsteriskSettings) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What is loaded after the driver: titles and modules."""
+    return (*GROUPS, WEBSOCKET) if needs_websocket(asterisk) else GROUPS
+
+
 def preload(asterisk: AsteriskSettings) -> tuple[str, ...]:
     """The modules of the database driver, which come before all others."""
     return DRIVERS[asterisk.driver]

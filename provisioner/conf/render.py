@@ -42,8 +42,9 @@ _OF_DRIVER: Final[Mapping[str, tuple[str, ...]]] = {
     "pgsql": ("res_pgsql.conf",),
     "odbc": ("odbc.ini", "odbcinst.ini", "res_odbc.conf"),
 }
+_OF_WEBSOCKET: Final = ("http.conf",)
 WITH_SECRETS: Final = frozenset({"manager.conf", "res_pgsql.conf", "res_odbc.conf"})
-KNOWN: Final = frozenset(_ALWAYS).union(*_OF_DRIVER.values())
+KNOWN: Final = frozenset(_ALWAYS + _OF_WEBSOCKET).union(*_OF_DRIVER.values())
 
 
 def render(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> dict[str, str]:
@@ -55,8 +56,11 @@ def render(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> di
     """
     syntax.check(settings, node, access)
     values = _values(settings, node, access)
-    names = sorted(_ALWAYS + _OF_DRIVER[settings.asterisk.driver])
-    return {name: mark(_body(name, values)) for name in names}
+    asterisk = settings.asterisk
+    names = [*_ALWAYS, *_OF_DRIVER[asterisk.driver]]
+    if modules.needs_websocket(asterisk):
+        names += _OF_WEBSOCKET
+    return {name: mark(_body(name, values)) for name in sorted(names)}
 
 
 def _body(name: str, values: Mapping[str, Any]) -> str:
@@ -81,7 +85,7 @@ def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> d
         # res_config_pgsql takes schema.table; res_config_odbc does not, and gets a search_path instead.
         "table_prefix": f"{access.schema}." if asterisk.driver == "pgsql" else "",
         "preload": modules.preload(asterisk),
-        "module_groups": modules.GROUPS,
+        "module_groups": modules.groups(asterisk),
         "sip_host": _bracketed(asterisk.bind_address),
         "ami_address": ami_address,
         "ami_host": _bracketed(ami_address),

@@ -77,8 +77,8 @@ def _asterisk(settings: Settings, node: NodeSettings) -> Iterable[str]:
         path = getattr(asterisk, key)
         if path is not None:
             yield from _text(f"asterisk.{key}", str(path))
-        elif "tls" in asterisk.transports or node.tls:
-            yield f"asterisk.{key}: is needed for TLS (transport tls, or nodes.{node.name}.tls)"
+        elif node.tls or not {"tls", "wss"}.isdisjoint(asterisk.transports):
+            yield f"asterisk.{key}: is needed for TLS (transport tls or wss, or nodes.{node.name}.tls)"
 
 
 def _node(node: NodeSettings) -> Iterable[str]:

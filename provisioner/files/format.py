@@ -36,7 +36,7 @@ def form_of(path: Path) -> Format | None:
     return SUFFIXES.get(path.suffix.lower())
 
 
-PERSON: Final = ("login", "name", "email", "active")
+PERSON: Final = ("login", "name", "email", "active", "webrtc")
 EXTENSION: Final = ("number", "kind", "label", "lines", "secret")
 COLUMNS: Final = (*PERSON, *EXTENSION)
 """Of a table; the first two are needed."""

@@ -134,6 +134,7 @@ def _maker(header: Header) -> Callable[..., Raw]:
     """What turns rows into users; made once, because it runs for each row."""
     said = [(name, header.place[name]) for name in PERSON if name in header.place]
     parts = [(name, header.place[name]) for name in EXTENSION if name in header.place]
+    flags = [name for name in ("active", "webrtc") if name in header.place]
     complete = header.others
 
     def extension(cells: Sequence[str]) -> dict[str, object]:
@@ -147,8 +148,9 @@ def _maker(header: Header) -> Callable[..., Raw]:
     def make(row: Row, others: Sequence[Row] = ()) -> Raw:
         line, cells = row
         person: dict[str, object] = {name: cells[place].strip(" ") for name, place in said}
-        if person.get("active") == "":
-            del person["active"]
+        for name in flags:
+            if person[name] == "":
+                del person[name]
         extensions = [extension(cells)]
         if not others:
             return Raw(line, person, extensions, complete, (), True)

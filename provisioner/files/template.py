@@ -8,10 +8,10 @@ from provisioner.errors import FileError
 from provisioner.files.format import Format
 
 _CSV: Final = """\
-login,name,email,active,number,kind,label,lines
-anna.kowalska,Anna Kowalska,anna.kowalska@example.com,yes,7001,,,2
-ivan.petrov,Иван Петров,,yes,,,,
-ivan.petrov,,,,,alias,home,1
+login,name,email,active,webrtc,number,kind,label,lines
+anna.kowalska,Anna Kowalska,anna.kowalska@example.com,yes,no,7001,,,2
+ivan.petrov,Иван Петров,,yes,no,,,,
+ivan.petrov,,,,,,alias,home,1
 """
 
 _YAML: Final = """\

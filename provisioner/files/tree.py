@@ -14,7 +14,7 @@ _FLAT: Final = frozenset({"number", "lines", "secret"})
 _EXTENSION: Final = frozenset(EXTENSION)
 _KNOWN: Final = (*PERSON, "extensions", "number", "lines", "secret")
 # What None says nothing about; of the others it is a value, or wrong.
-_SILENT: Final = frozenset({"active", *EXTENSION})
+_SILENT: Final = frozenset({"active", "webrtc", *EXTENSION})
 
 
 def user(value: object, line: int, lines: Sequence[int | None] = ()) -> Iterator[Raw | Fault]:

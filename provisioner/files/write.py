@@ -17,7 +17,7 @@ from provisioner.files.format import Format
 from provisioner.files.template import template
 from provisioner.records import Extension, User
 
-COLUMNS: Final = ("login", "name", "email", "active", "number", "kind", "label", "lines")
+COLUMNS: Final = ("login", "name", "email", "active", "webrtc", "number", "kind", "label", "lines")
 
 # Plain YAML where no reader takes it for anything but a text.
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w .@+-]*\w)?")
@@ -92,6 +92,7 @@ def _csv(users: Iterable[User], stream: IO[str]) -> None:
             user.name,
             user.email or "",
             "yes" if user.active else "no",
+            "yes" if user.webrtc else "no",
             part.number,
             part.kind.value,
             part.label or "",
@@ -121,6 +122,7 @@ def _item(user: User) -> Iterator[str]:
     yield f"  name: {_scalar(user.name)}\n"
     yield f"  email: {_scalar(user.email or '')}\n"
     yield f"  active: {'yes' if user.active else 'no'}\n"
+    yield f"  webrtc: {'yes' if user.webrtc else 'no'}\n"
     yield "  extensions:\n"
     for part in user.extensions:
         yield f'    - number: "{part.number}"\n'
@@ -143,6 +145,7 @@ def _data(user: User) -> dict[str, Any]:
         "name": user.name,
         "email": user.email,
         "active": user.active,
+        "webrtc": user.webrtc,
         "extensions": [_part(part) for part in user.extensions],
     }
 

@@ -108,7 +108,13 @@ class Lab:
         first = free_port(_RTP_PORTS + 10)
         rtp = {"rtp_first": first + 10, "rtp_last": first + 9 + _RTP_PORTS}
         own: dict[str, dict[str, Any]] = {
-            "asterisk": {"sip_port": first, "tls_port": first + 2, **rtp},
+            "asterisk": {
+                "sip_port": first,
+                "tls_port": first + 2,
+                "ws_port": first + 6,
+                "wss_port": first + 7,
+                **rtp,
+            },
             f"nodes.{NODE}": {"port": first + 4, "secret_file": "ami.secret"},
         }
         for section, values in self._sections.items():

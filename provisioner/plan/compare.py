@@ -115,6 +115,7 @@ class Comparison:
             active=entry.active if entry.active is not None else held is None or held.active,
             extensions=_ordered([*extensions, *kept], held),
             source=held.source if held else None,
+            webrtc=entry.webrtc if entry.webrtc is not None else held is not None and held.webrtc,
         )
         return (held if held is not None and user == held else user), tuple(issued), problems
 

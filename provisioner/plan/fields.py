@@ -12,7 +12,7 @@ from provisioner.records import Extension, User
 Shown = str | int | bool | None
 """What is shown of a field."""
 
-_PERSON: Final = ("login", "name", "email", "active", "source")
+_PERSON: Final = ("login", "name", "email", "active", "webrtc", "source")
 _VALUES: Final = attrgetter(*_PERSON)
 _NOBODY: Final = (None,) * len(_PERSON)
 

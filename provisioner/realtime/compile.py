@@ -9,7 +9,16 @@ from typing import Final
 from provisioner.errors import SchemaOutdated, UnsupportedValue
 from provisioner.realtime.encode import encode_value
 from provisioner.realtime.limits import check_width
-from provisioner.realtime.mapping import CONSTANTS, PERSONAL, Options, Storage, Subject
+from provisioner.realtime.mapping import (
+    CONSTANTS,
+    PERSONAL,
+    WEBRTC,
+    Constant,
+    Options,
+    Personal,
+    Storage,
+    Subject,
+)
 from provisioner.realtime.rows import AUTHS, TABLES, ColumnSet, Row, Rows, Value
 from provisioner.records import Extension, User
 
@@ -40,7 +49,9 @@ class Compiler:
         _check_columns(columns)
         self._plain = options.sip_secret_storage == "plain"
         self._columns = columns
-        self._constants = _constants(options, columns)
+        self._constants = _constants(CONSTANTS, options, columns)
+        self._webrtc = _constants((*CONSTANTS, *WEBRTC), options, columns)
+        self._lacks_webrtc = _lacking(WEBRTC, columns)
         self._personal = {
             table: [
                 (field.column, field.value, columns[table][field.column])
@@ -56,10 +67,14 @@ class Compiler:
     def rows(self, users: Iterable[User]) -> Rows:
         """The rows of these users; raises UnsupportedValue when a value does not fit its column."""
         tables: dict[str, dict[str, Row]] = {table: {} for table in TABLES}
-        each = [(tables[table], self._constants[table], self._personal[table]) for table in TABLES]
+        phones = [(tables[table], self._constants[table], self._personal[table]) for table in TABLES]
+        browsers = [(tables[table], self._webrtc[table], self._personal[table]) for table in TABLES]
         for user in users:
             if not user.active:
                 continue
+            if user.webrtc and self._lacks_webrtc:
+                raise _outdated(self._lacks_webrtc)
+            each = browsers if user.webrtc else phones
             for extension in user.extensions:
                 subject = Subject(user, extension, extension.endpoint_id, self._storage(extension))
                 id = self._checked_id(subject.id)
@@ -92,9 +107,11 @@ class Compiler:
         return id
 
 
-def _constants(options: Options, columns: ColumnSet) -> dict[str, dict[str, Value]]:
+def _constants(
+    fields: Iterable[Constant], options: Options, columns: ColumnSet
+) -> dict[str, dict[str, Value]]:
     tables: dict[str, dict[str, Value]] = {table: {} for table in TABLES}
-    for field in CONSTANTS:
+    for field in fields:
         if field.column not in columns[field.table]:
             continue
         value = field.value(options)
@@ -108,13 +125,18 @@ def _constants(options: Options, columns: ColumnSet) -> dict[str, dict[str, Valu
 def _check_columns(columns: ColumnSet) -> None:
     lacking = [table for table in TABLES if table not in columns]
     if not lacking:
-        lacking = [
-            f"{field.table}.{field.column}"
-            for field in (*CONSTANTS, *PERSONAL)
-            if field.essential and field.column not in columns[field.table]
-        ]
+        lacking = _lacking((*CONSTANTS, *PERSONAL), columns)
     if lacking:
         raise _outdated(lacking)
+
+
+def _lacking(fields: Iterable[Constant | Personal], columns: ColumnSet) -> list[str]:
+    """What the database lacks of the columns that these cannot do without."""
+    return [
+        f"{field.table}.{field.column}"
+        for field in fields
+        if field.essential and field.column not in columns[field.table]
+    ]
 
 
 def _outdated(lacking: list[str]) -> SchemaOutdated:

@@ -161,6 +161,7 @@ CONSTANTS: Final = (
         ENDPOINTS, "dtls_verify", lambda o: _dtls(o, "fingerprint"), "phones have no certificates of a CA"
     ),
     Constant(ENDPOINTS, "dtls_setup", lambda o: _dtls(o, "actpass"), "whoever the phone lets begin"),
+    Constant(ENDPOINTS, "webrtc", lambda o: None, "for browsers alone, see WEBRTC"),
     Constant(AUTHS, "supported_algorithms_uas", lambda o: None, "the node's [global] decides for all"),
     Constant(AUTHS, "supported_algorithms_uac", lambda o: None, "the node's [global] decides for all"),
     Constant(AORS, "remove_existing", lambda o: _replaces(o), "what one phone too many does", True),
@@ -186,6 +187,18 @@ PERSONAL: Final = (
     _personal(AUTHS, Storage.PLAIN.value, _plain, "empty unless plain storage is asked for"),
     Personal(AORS, "max_contacts", _lines, "as many phones as lines; 0 would refuse all", True),
 )
+
+WEBRTC: Final = (
+    # Means AVPF, ICE, rtcp-mux and bundle too; the rest of what it means is written out.
+    Constant(ENDPOINTS, "webrtc", lambda o: "yes", "what browsers speak, and nothing else", True),
+    Constant(ENDPOINTS, "media_encryption", lambda o: "dtls", "the only one that browsers know", True),
+    Constant(ENDPOINTS, "dtls_auto_generate_cert", lambda o: "yes", "its fingerprint is in the SDP"),
+    Constant(
+        ENDPOINTS, "dtls_verify", lambda o: "fingerprint", "browsers make their certificates themselves"
+    ),
+    Constant(ENDPOINTS, "dtls_setup", lambda o: "actpass", "whoever the browser lets begin"),
+)
+"""What is other than in CONSTANTS for the extensions of a user whose phones are browsers."""
 
 
 def _replaces(options: Options) -> str:

@@ -11,7 +11,7 @@ from provisioner.records.login import parse_login
 from provisioner.records.models import Kind
 from provisioner.records.spec import between, validate_user
 
-_PERSON: Final = frozenset({"login", "name", "email", "active"})
+_PERSON: Final = frozenset({"login", "name", "email", "active", "webrtc"})
 _PART: Final = frozenset({"number", "kind", "label", "lines", "secret"})
 
 
@@ -63,6 +63,7 @@ def _ordinary(
             parts,
             complete,
             line,
+            rules.parse_webrtc(person["webrtc"]) if "webrtc" in person else None,
         )
     except (ValueError, KeyError):
         return None

@@ -15,6 +15,7 @@ def user_data(user: User) -> dict[str, Any]:
         "name": user.name,
         "email": user.email,
         "active": user.active,
+        "webrtc": user.webrtc,
         "source": user.source,
         "extensions": [
             {
@@ -37,6 +38,7 @@ def user_from(data: Mapping[str, Any], credentials: Callable[[str], Credentials]
         email=data["email"],
         active=data["active"],
         source=data.get("source"),
+        webrtc=data.get("webrtc", False),
         extensions=tuple(
             Extension(
                 number=part["number"],

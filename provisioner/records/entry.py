@@ -36,6 +36,7 @@ class Entry:
     complete: bool
     """Whether ``extensions`` are all that the user is to have; else only those named are spoken of."""
     line: int
+    webrtc: bool | None = None
 
 
 def entry_of(
@@ -62,4 +63,5 @@ def entry_of(
         ),
         complete=complete,
         line=line,
+        webrtc=spec.webrtc if "webrtc" in said else None,
     )

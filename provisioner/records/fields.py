@@ -88,6 +88,15 @@ def _whole_email(text: str) -> str:
 
 def parse_active(value: object) -> bool:
     """Whether the user may register: yes or no, true or false, on or off, 1 or 0."""
+    return _yes_or_no(value)
+
+
+def parse_webrtc(value: object) -> bool:
+    """Whether the user's phones are browsers, in the same words."""
+    return _yes_or_no(value)
+
+
+def _yes_or_no(value: object) -> bool:
     if isinstance(value, bool):
         return value
     word = str(value).lower() if isinstance(value, str | int) else ""

@@ -77,6 +77,8 @@ class User:
     """The first is the primary one."""
     source: str | None = None
     """Which files speak for the user: the name of their source; None: made by hand."""
+    webrtc: bool = False
+    """Whether the phones are browsers: SIP over WebSocket, sound over DTLS and ICE."""
 
     @property
     def primary(self) -> Extension:

@@ -54,6 +54,7 @@ class PersonSpec(_Checked):
     name: Annotated[str, BeforeValidator(rules.parse_name)]
     email: Annotated[str | None, BeforeValidator(rules.parse_email)] = None
     active: Annotated[bool, BeforeValidator(rules.parse_active)] = True
+    webrtc: Annotated[bool, BeforeValidator(rules.parse_webrtc)] = False
 
 
 class UserSpec(PersonSpec):
@@ -63,7 +64,7 @@ class UserSpec(PersonSpec):
 
 
 def validate_user(*, check_secrets: bool = True, **fields: Any) -> UserSpec:
-    """The user that was typed: ``login``, ``name``, ``email``, ``active``, ``extensions``.
+    """The user that was typed: ``login``, ``name``, ``email``, ``active``, ``webrtc``, ``extensions``.
 
     ``extensions`` is a list of mappings with ``number``, ``lines``, ``secret``, ``kind``, ``label``; without
     any, the user gets one primary extension. Where ``kind`` is left out, the first is primary, one with

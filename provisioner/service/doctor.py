@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.conf.modules import preload
+from provisioner.conf.modules import needs_websocket, preload
 from provisioner.errors import ProvisionerError
 from provisioner.plan import OBJECTS
 from provisioner.service import configuration, database
@@ -31,6 +31,7 @@ def examine(app: App, node: str | None = None, directory: Path | None = None) ->
         return
     if directory is not None:
         yield from _files(app, directory, node)
+    yield from _browsers(app)
     if not nodes:
         yield Finding("nodes", False, "the settings have none", "add a table [nodes.NAME] for each Asterisk")
         return
@@ -52,6 +53,21 @@ def _files(app: App, directory: Path, node: str | None) -> Iterator[Finding]:
         yield Finding("files", False, f"{directory / one.name} is {one.state.value}", mend)
     if not differing:
         yield Finding("files", True, f"{directory} holds what the settings say")
+
+
+def _browsers(app: App) -> Iterator[Finding]:
+    """Users who can register from a browser only, where no browser can reach Asterisk."""
+    if needs_websocket(app.settings.asterisk):
+        return
+    with app.reading() as tx:
+        logins = [user.login for user in tx.list_users(active=True) if user.webrtc]
+    if logins:
+        more = f" and {len(logins) - 1:,} more" if logins[1:] else ""
+        mend = (
+            "add wss to asterisk.transports and render the files, or `provisioner user set LOGIN --no-webrtc`"
+        )
+        found = f"{logins[0]}{more} cannot register: webrtc, and asterisk.transports has no wss"
+        yield Finding("browsers", False, found, mend)
 
 
 def _node(app: App, found: NodeCheck) -> Iterator[Finding]:

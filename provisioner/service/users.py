@@ -76,10 +76,11 @@ def set_fields(
     *,
     name: str | None = None,
     email: str | None = None,
+    webrtc: bool | None = None,
     lines: int | str | None = None,
     extension: str | None = None,
 ) -> Outcome:
-    """Change name, e-mail ("" removes it) or the lines of one extension (the primary by default)."""
+    """Change name, e-mail ("" removes it), webrtc, or the lines of one extension (the primary by default)."""
 
     def edit(user: User) -> Edited:
         target = _find(user, extension)
@@ -98,7 +99,8 @@ def set_fields(
             _check_length(target, new_lines, user.login)
         parts = zip(user.extensions, checked.extensions, strict=True)
         lined = tuple(replace(part, lines=new.lines) for part, new in parts)
-        return replace(user, name=checked.name, email=checked.email, extensions=lined), ()
+        browser = user.webrtc if webrtc is None else webrtc
+        return replace(user, name=checked.name, email=checked.email, webrtc=browser, extensions=lined), ()
 
     return change(app, login, edit)
 

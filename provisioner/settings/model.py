@@ -134,16 +134,21 @@ class AsteriskSettings(_Model):
     """What the rendered configuration and the compiled rows say; the same for every node.
 
     Times are seconds. ``full_aor`` is what happens to one device more than an extension has lines:
-    ``replace`` drops the one that would expire first, ``refuse`` answers 403. ``media_encryption`` is SRTP
+    ``replace`` drops the one that would expire first, ``refuse`` answers 403. ``ws`` is bound to
+    127.0.0.1 whatever ``bind_address`` says. ``media_encryption`` is SRTP
     with keys in the SIP messages (``sdes``) or of a handshake beside them (``dtls``); no call goes without.
     """
 
     transports: Annotated[
-        tuple[Literal["udp", "tcp", "tls"], ...], BeforeValidator(_split), AfterValidator(_not_empty)
+        tuple[Literal["udp", "tcp", "tls", "ws", "wss"], ...],
+        BeforeValidator(_split),
+        AfterValidator(_not_empty),
     ] = ("udp",)
     bind_address: Address = "127.0.0.1"
     sip_port: Port = 5060
     tls_port: Port = 5061
+    ws_port: Port = 8088
+    wss_port: Port = 8089
     tls_cert: FilePath | None = None
     tls_key: FilePath | None = None
     rtp_first: Port = 10000
@@ -171,8 +176,9 @@ class AsteriskSettings(_Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if "tls" in self.transports and not (self.tls_cert and self.tls_key):
-            raise ValueError("transport tls needs tls_cert and tls_key")
+        for transport in ("tls", "wss"):
+            if transport in self.transports and not (self.tls_cert and self.tls_key):
+                raise ValueError(f"transport {transport} needs tls_cert and tls_key")
         if self.media_encryption == "sdes" and "tls" not in self.transports:
             raise ValueError("media_encryption sdes sends its keys in SIP messages: it needs transport tls")
         if self.rtp_first > self.rtp_last:

@@ -32,6 +32,7 @@ users = Table(
     Column("name", Text, nullable=False),
     Column("email", Text),
     Column("active", Boolean, nullable=False),
+    Column("webrtc", Boolean, nullable=False, server_default="false"),
     Column("source", Text),
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False),

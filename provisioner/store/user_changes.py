@@ -19,7 +19,7 @@ from provisioner.records.text import show
 from provisioner.store import history
 from provisioner.store.copy import copy_rows
 
-_USER: Final = ("id", "login", "login_key", "name", "email", "active", "source", "version")
+_USER: Final = ("id", "login", "login_key", "name", "email", "active", "webrtc", "source", "version")
 _EXTENSION: Final = (
     "user_id",
     "position",
@@ -47,10 +47,11 @@ _NEW_IDS: Final = """
 
 _UPDATE: Final = """
     UPDATE provisioner.users AS u SET login = new.login, login_key = new.login_key, name = new.name,
-        email = new.email, active = new.active, source = new.source, version = new.version,
-        updated_at = now(), deleted_at = CASE WHEN new.deleted THEN now() END
+        email = new.email, active = new.active, webrtc = new.webrtc, source = new.source,
+        version = new.version, updated_at = now(), deleted_at = CASE WHEN new.deleted THEN now() END
     FROM json_to_recordset(CAST(:users AS json)) AS new (id bigint, login text, login_key text, name text,
-            email text, active boolean, source text, version bigint, was_deleted boolean, deleted boolean)
+            email text, active boolean, webrtc boolean, source text, version bigint, was_deleted boolean,
+            deleted boolean)
         JOIN provisioner.users AS old ON old.id = new.id
     WHERE u.id = new.id AND (u.deleted_at IS NOT NULL) = new.was_deleted
     RETURNING u.id, old.version
@@ -178,7 +179,17 @@ def _id(change: UserChange) -> int:
 def _user_row(id: int, change: UserChange, change_id: int) -> tuple[Any, ...]:
     user = change.user
     version = change_id if change.returns_to is None else change.returns_to
-    return (id, user.login, login_key(user.login), user.name, user.email, user.active, user.source, version)
+    return (
+        id,
+        user.login,
+        login_key(user.login),
+        user.name,
+        user.email,
+        user.active,
+        user.webrtc,
+        user.source,
+        version,
+    )
 
 
 def _extension_rows(users: Iterable[tuple[int, User]]) -> Iterator[tuple[Any, ...]]:

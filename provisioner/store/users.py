@@ -16,7 +16,7 @@ from provisioner.secret import Secret
 
 # A deleted user has the extensions that were deleted with it; those it lost before have another time.
 _SELECT: Final = """
-    SELECT u.id, u.login, u.name, u.email, u.active, u.source, u.version,
+    SELECT u.id, u.login, u.name, u.email, u.active, u.source, u.webrtc, u.version,
         u.created_at, u.updated_at, u.deleted_at,
         e.number, e.kind, e.lines, e.label, e.md5, e.sha256, e.realm, e.secret_plain, e.secret_length
     FROM provisioner.users u LEFT JOIN provisioner.extensions e
@@ -177,20 +177,20 @@ def _stored(rows: Iterable[_Row]) -> Iterator[StoredUser]:
             if last is not None:
                 yield _user(last, extensions)
             last, extensions = row, []
-        if row[10] is not None:
+        if row[11] is not None:
             extensions.append(_extension(row, realms))
     if last is not None:
         yield _user(last, extensions)
 
 
 def _user(row: _Row, extensions: list[Extension]) -> StoredUser:
-    id, login, name, email, active, source, version, created_at, updated_at, deleted_at = row[:10]
-    user = User(login, name, email, active, tuple(extensions), source)
+    id, login, name, email, active, source, webrtc, version, created_at, updated_at, deleted_at = row[:11]
+    user = User(login, name, email, active, tuple(extensions), source, webrtc)
     return StoredUser(id, user, version, created_at, updated_at, deleted_at)
 
 
 def _extension(row: _Row, realms: dict[str, str]) -> Extension:
-    number, kind, lines, label, md5, sha256, realm, plain, length = row[10:]
+    number, kind, lines, label, md5, sha256, realm, plain, length = row[11:]
     kept = None if plain is None else Secret(plain)
     credentials = Credentials(md5, sha256, realms.setdefault(realm, realm), kept, length)
     return Extension(number, _KINDS[kind], lines, credentials, label)

@@ -71,14 +71,31 @@ def test_the_doctor_finds_a_whole_chain_whole(own_lab: Lab) -> None:
     assert "it reads endpoint 7000 as the database has it" in done.out
 
 
-def test_the_doctor_names_a_class_that_the_ami_user_lacks(own_lab: Lab) -> None:
-    old = change_file(own_lab, "manager.conf", "^write *=.*$", "write = system")
-    try:
-        wrong = complaints(own_lab, "--conf", str(own_lab.conf_dir))
-        assert "reporting" in wrong["node lab, rights"]
+def test_the_doctor_names_each_class_that_the_ami_user_lacks_and_none_is_there_in_vain(own_lab: Lab) -> None:
+    text = (own_lab.conf_dir / "manager.conf").read_text(encoding="utf-8")
+    assert re.search("^read =$", text, re.MULTILINE)
+    (held,) = re.findall(r"^write = (.*)$", text, re.MULTILINE)
+    for lacking in held.split(","):
+        others = ",".join(name for name in held.split(",") if name != lacking)
+        old = change_file(own_lab, "manager.conf", "^write =.*$", f"write = {others}")
+        try:
+            wrong = complaints(own_lab, "--conf", str(own_lab.conf_dir))
+        finally:
+            put_back(own_lab, "manager.conf", old)
+        rights = wrong["node lab, rights"].splitlines()
+        assert rights
+        for line in rights:
+            assert f": add {lacking}" in line
+            assert f" / give its user the class {lacking}" in line
         assert "manager.conf is edited" in wrong["files"]
-    finally:
-        put_back(own_lab, "manager.conf", old)
+    assert complaints(own_lab, "--conf", str(own_lab.conf_dir)) == {}
+
+
+def test_the_doctor_names_browsers_that_cannot_reach_asterisk(own_lab: Lab) -> None:
+    own_lab.must("user", "add", "webber", "--name", "W", "--webrtc")
+    wrong = complaints(own_lab)["browsers"]
+    assert "webber cannot register: webrtc, and asterisk.transports has no wss / add wss" in wrong
+    own_lab.must("user", "set", "webber", "--no-webrtc")
 
 
 def test_the_doctor_sees_caches_that_are_not_as_configured(own_lab: Lab) -> None:

@@ -1,8 +1,10 @@
-"""AMI and SIP over TLS on a real Asterisk, with certificates made here."""
+"""AMI, SIP and WebSocket over TLS, and encrypted sound, on a real Asterisk, with certificates made here."""
 
 from __future__ import annotations
 
 import json
+import re
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import trustme
 from provisioner.lab import Lab, Phone
 from provisioner.lab.phone import Media
 from provisioner.secret import Secret
+from tests.acceptance.browser import Browser
 
 pytestmark = pytest.mark.acceptance
 
 KEYS = "/etc/asterisk/keys"
 ASTERISK = {
-    "transports": ["udp", "tls"],
+    "transports": ["udp", "tls", "wss"],
     "tls_cert": f"{KEYS}/asterisk.crt",
     "tls_key": f"{KEYS}/asterisk.key",
     "media_encryption": "sdes",
@@ -113,10 +116,63 @@ def test_calls_are_encrypted_by_sdes_or_dtls_or_refused(secure: Lab, ca_file: Pa
             assert plain.dial(boris[0]).result() == 488
 
 
-def add_user(lab: Lab, login: str, encryption: str) -> tuple[str, Secret]:
+def test_a_webrtc_user_registers_over_wss_and_is_called_as_browsers_are(
+    secure: Lab, ca: trustme.CA, ca_file: Path
+) -> None:
+    id, secret = add_user(secure, "browser", "sdes", "--webrtc")
+    shown = dict(
+        re.findall(r"^ (\w+) +: (.*)$", secure.asterisk.rx(f"pjsip show endpoint {id}"), re.MULTILINE)
+    )
+    for option, value in (
+        ("webrtc", "yes"),
+        ("media_encryption", "dtls"),
+        ("dtls_auto_generate_cert", "Yes"),
+    ):
+        assert shown[option] == value
+    for option in ("use_avpf", "ice_support", "rtcp_mux", "bundle"):
+        assert shown[option] == "true"
+    caller = add_user(secure, "caller", "sdes")
+    with browser(secure, ca, id) as mine, phone(secure, *caller, ca_file, "srtp-mand") as other:
+        assert mine.register(Secret("not-the-secret")) == 401
+        assert mine.register(secret) == 200
+        assert other.register() == 200
+        call = other.dial(id)
+        offered = mine.refuse_call()
+        for line in ("UDP/TLS/RTP/SAVPF", "a=fingerprint:SHA-256", "a=ice-ufrag:", "a=rtcp-mux"):
+            assert line in offered
+        assert call.result() == 486
+
+
+def test_webrtc_is_switched_on_and_off_at_once(secure: Lab, ca: trustme.CA) -> None:
+    id, _ = add_user(secure, "switched", "sdes")
+    for option, webrtc, encryption in (("--webrtc", "yes", "dtls"), ("--no-webrtc", "no", "sdes")):
+        secure.must("user", "set", "switched", option)
+        shown = secure.asterisk.rx(f"pjsip show endpoint {id}")
+        assert re.search(rf"^ webrtc +: {webrtc}$", shown, re.MULTILINE)
+        assert re.search(rf"^ media_encryption +: {encryption}$", shown, re.MULTILINE)
+
+
+def test_a_browser_that_does_not_trust_the_certificate_stays_away_and_nothing_listens_in_plain_text(
+    secure: Lab,
+) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError), browser(secure, trustme.CA(), "7000"):
+        pass
+    port = secure.settings["asterisk"]["ws_port"]
+    with pytest.raises(ConnectionRefusedError), Browser(f"ws://127.0.0.1:{port}/ws", None, "7000"):
+        pass
+
+
+def browser(lab: Lab, ca: trustme.CA, id: str) -> Browser:
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    return Browser(f"wss://127.0.0.1:{lab.settings['asterisk']['wss_port']}/ws", context, id)
+
+
+def add_user(lab: Lab, login: str, encryption: str, *options: str) -> tuple[str, Secret]:
     """A user whose calls are encrypted in this way: the endpoint id and the secret."""
     setting = {"PROVISIONER_ASTERISK_MEDIA_ENCRYPTION": encryption}
-    made = json.loads(lab.cli("user", "add", login, "--name", "Anna", "--json", environment=setting).out)
+    done = lab.cli("user", "add", login, "--name", "Anna", "--json", *options, environment=setting)
+    made = json.loads(done.out)
     return made["extensions"][0]["endpoint_id"], Secret(made["secrets"][0]["secret"])
 
 

@@ -303,8 +303,8 @@ _TABLES: Final = (
 )
 _DIGEST: Final = "count(*) || ' ' || coalesce(md5(string_agg(line, E'\\n' ORDER BY line)), '')"
 _MEANING: Final = {
-    "users": "SELECT concat_ws('|', login, login_key, name, email, active, source, deleted_at IS NULL) "
-    "AS line FROM provisioner.users",
+    "users": "SELECT concat_ws('|', login, login_key, name, email, active, webrtc, source, "
+    "deleted_at IS NULL) AS line FROM provisioner.users",
     "extensions": "SELECT concat_ws('|', login, position, kind, number, label, endpoint_id, lines, "
     "e.deleted_at IS NULL) AS line "
     "FROM provisioner.extensions e JOIN provisioner.users u ON u.id = e.user_id",

@@ -84,7 +84,7 @@ def test_a_deleted_user_is_not_exported_and_a_disabled_one_is(office: Office) ->
     office.apply(csv("anna,Anna,no", "berta,Berta,yes", columns="login,name,active"))
     assert office.run("user", "delete", "berta", "--yes").exit_code == 0
     (_, row) = office.run("export", "--format", "csv").stdout.splitlines()
-    assert row == "anna,Anna,,no,7000,primary,,1"
+    assert row == "anna,Anna,,no,no,7000,primary,,1"
 
 
 def test_an_export_that_fails_leaves_the_file_that_was_there(office: Office) -> None:

@@ -75,6 +75,9 @@ def _extensions(draw: Any, numbers: Iterator[str]) -> tuple[Extension, ...]:
     return (*parts, *(part(number, Kind.ALIAS, label) for number, label in labels))
 
 
+_flags = st.booleans()
+
+
 @st.composite
 def offices(draw: Any, logins: st.SearchStrategy[str] = _logins) -> tuple[User, ...]:
     """Valid records of different logins and numbers."""
@@ -82,7 +85,15 @@ def offices(draw: Any, logins: st.SearchStrategy[str] = _logins) -> tuple[User, 
     numbers = iter(pool)
     found = draw(st.lists(logins, min_size=1, max_size=6, unique_by=login_key))
     return tuple(
-        User(login, draw(_names), draw(_emails), draw(st.booleans()), draw(_extensions(numbers)), "office")
+        User(
+            login,
+            draw(_names),
+            draw(_emails),
+            draw(_flags),
+            draw(_extensions(numbers)),
+            "office",
+            draw(_flags),
+        )
         for login in found
     )
 
@@ -100,6 +111,7 @@ def data(users: dict[str, User]) -> dict[str, tuple[object, ...]]:
             user.name,
             user.email,
             user.active,
+            user.webrtc,
             user.primary.endpoint_id,
             {(part.endpoint_id, part.kind, part.lines) for part in user.extensions},
         )

@@ -25,16 +25,19 @@ def test_a_column_that_is_not_there_is_not_spoken_of(path: Path) -> None:
 
 
 def test_an_empty_cell_means_no_address_and_says_nothing_of_the_other_fields(path: Path) -> None:
-    path.write_text("login,name,email,active,number,kind,label,lines,secret\nivan,Ivan,,,,,,,\n")
+    path.write_text("login,name,email,active,webrtc,number,kind,label,lines,secret\nivan,Ivan,,,,,,,,\n")
     (entry,) = entries(path)
-    assert (entry.email, entry.active) == ("", None)
+    assert (entry.email, entry.active, entry.webrtc) == ("", None, None)
     assert entry.extensions == (Part(number=None, kind=Kind.PRIMARY),)
 
 
 def test_all_columns_are_read_in_any_order_case_and_spacing(path: Path) -> None:
-    path.write_text(" Lines ;NUMBER;secret;Login;Active;email;name\n2;0070; s p ; ivan ;NO;i@b.com;Ivan \n")
+    path.write_text(
+        " Lines ;NUMBER;secret;Login;Active;email;WebRTC;name\n2;0070; s p ; ivan ;NO;i@b.com; yes ;Ivan \n"
+    )
     (entry,) = entries(path)
     assert (entry.login, entry.name, entry.email, entry.active) == ("ivan", "Ivan", "i@b.com", False)
+    assert entry.webrtc is True
     assert entry.extensions == (Part("0070", Kind.PRIMARY, None, 2, Secret(" s p ")),)
 
 

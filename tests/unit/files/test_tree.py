@@ -29,9 +29,12 @@ def test_a_template_can_be_read_as_it_stands(tmp_path: Path, format: Format) -> 
 
 
 def test_scalars_of_yaml_are_what_they_look_like(yaml: Path) -> None:
-    yaml.write_text("- {login: no, name: 0x1F, email: ~, active: no, number: 0070, lines: 2, secret: 1e3}\n")
+    yaml.write_text(
+        "- {login: no, name: 0x1F, email: ~, active: no, webrtc: on, number: 0070, lines: 2, secret: 1e3}\n"
+    )
     (entry,) = entries(yaml)
     assert (entry.login, entry.name, entry.email, entry.active) == ("no", "0x1F", "", False)
+    assert entry.webrtc is True
     assert entry.extensions == (Part("0070", Kind.PRIMARY, None, 2, Secret("1e3")),)
     assert not entry.complete
 

@@ -73,6 +73,7 @@ def user(draw: st.DrawFn, login: str, numbers: object) -> User:
         name=draw(NAMES),
         email=parse_email(email),
         active=draw(st.booleans()),
+        webrtc=draw(st.booleans()),
         extensions=(
             Extension(own[0], Kind.PRIMARY, draw(lines), CREDENTIALS),
             *(Extension(number, Kind.ADDITIONAL, draw(lines), CREDENTIALS) for number in own[1:]),
@@ -86,12 +87,12 @@ def user(draw: st.DrawFn, login: str, numbers: object) -> User:
 
 def said(entry: Entry) -> tuple[object, ...]:
     parts = sorted((part.number, part.kind, part.label or "", part.lines) for part in entry.extensions)
-    return entry.login, entry.name, entry.email, entry.active, entry.complete, parts
+    return entry.login, entry.name, entry.email, entry.active, entry.webrtc, entry.complete, parts
 
 
 def meant(user: User) -> tuple[object, ...]:
     parts = sorted((part.number, part.kind, part.label or "", part.lines) for part in user.extensions)
-    return user.login, user.name, user.email or "", user.active, True, parts
+    return user.login, user.name, user.email or "", user.active, user.webrtc, True, parts
 
 
 @pytest.mark.parametrize("format", WRITTEN)
@@ -111,8 +112,8 @@ def test_written_yaml_means_the_same_to_other_readers(records: list[User]) -> No
     stream = io.StringIO()
     write_users(records, stream, Format.YAML)
     loaded = yaml.safe_load(stream.getvalue())
-    assert [(each["login"], each["name"], each["active"]) for each in loaded] == [
-        (record.login, record.name, record.active) for record in records
+    assert [(each["login"], each["name"], each["active"], each["webrtc"]) for each in loaded] == [
+        (record.login, record.name, record.active, record.webrtc) for record in records
     ]
 
 

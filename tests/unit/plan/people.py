@@ -104,14 +104,15 @@ _parts = st.lists(_ids, min_size=1, max_size=3, unique=True).flatmap(
 def users(login: str) -> st.SearchStrategy[User]:
     """Users of one login that differ in everything else."""
     return st.builds(
-        lambda parts, name, email, active, source: replace(
-            person(login, *parts, name=name, active=active, source=source), email=email
+        lambda parts, name, email, active, source, webrtc: replace(
+            person(login, *parts, name=name, active=active, source=source), email=email, webrtc=webrtc
         ),
         _parts,
         _names,
         st.sampled_from([None, "a@example.net", "b@example.net"]),
         st.booleans(),
         st.sampled_from([None, "office", "shop"]),
+        st.booleans(),
     )
 
 

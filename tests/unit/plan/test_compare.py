@@ -68,9 +68,10 @@ def entry(
     name: str = "Anna",
     email: str | None = None,
     active: bool | None = None,
+    webrtc: bool | None = None,
     complete: bool = False,
 ) -> Entry:
-    return Entry(login, name, email, active, parts or (part(),), complete, line=12)
+    return Entry(login, name, email, active, parts or (part(),), complete, line=12, webrtc=webrtc)
 
 
 def change(
@@ -107,13 +108,13 @@ def ids(user: User) -> list[str]:
 
 
 def test_what_is_not_said_stays_as_it_is() -> None:
-    there = record(held("7000", lines=3), active=False)
+    there = replace(record(held("7000", lines=3), active=False), webrtc=True)
     assert change(entry(), there) is None
 
 
 def test_what_is_not_said_of_a_new_user_is_the_default() -> None:
     made = after(entry(), free=("7000",))
-    assert (made.email, made.active, made.source) == (None, True, "office")
+    assert (made.email, made.active, made.webrtc, made.source) == (None, True, False, "office")
     assert [(one.endpoint_id, one.kind, one.lines) for one in made.extensions] == [("7000", Kind.PRIMARY, 1)]
 
 
@@ -128,6 +129,7 @@ def test_what_is_said_and_the_same_is_no_change() -> None:
         (entry(name="Anna Maria"), "name", "Anna Maria"),
         (entry(email="a@example.org"), "email", "a@example.org"),
         (entry(active=False), "active", False),
+        (entry(webrtc=True), "webrtc", True),
         (entry(login="Anna"), "login", "Anna"),
     ],
 )

@@ -35,12 +35,14 @@ def test_each_field_is_named_with_its_old_and_new_value() -> None:
         name="Anna Nowak",
         email="anna@example.net",
         active=False,
+        webrtc=True,
         source=None,
     )
     assert differences(before, after) == [
         ("name", "Anna Kowalska", "Anna Nowak"),
         ("email", None, "anna@example.net"),
         ("active", True, False),
+        ("webrtc", False, True),
         ("source", "office", None),
         ("7001.lines", 2, 1),
         ("7001.secret", "changed", "changed"),
@@ -64,6 +66,7 @@ def test_a_user_who_comes_or_goes_differs_in_all_that_the_record_has() -> None:
         ("login", None, "anna"),
         ("name", None, "Anna Kowalska"),
         ("active", None, True),
+        ("webrtc", None, False),
         ("source", None, "office"),
         ("7001", None, "primary, 1 line"),
     ]

@@ -1,5 +1,7 @@
 """What rows a record becomes."""
 
+from dataclasses import replace
+
 import pytest
 
 from provisioner.errors import SchemaOutdated, UnsupportedValue
@@ -52,6 +54,23 @@ def test_sound_is_encrypted_as_set_and_dtls_brings_its_own_certificate() -> None
         "sdes": ("sdes", None, None, None),
         "dtls": ("dtls", "yes", "fingerprint", "actpass"),
     }
+
+
+def test_a_browser_gets_dtls_whatever_is_set_for_phones_and_phones_keep_it() -> None:
+    both = [replace(user(), webrtc=True), replace(user("Anna", extension("7002")), login="anna")]
+    rows = compile_users(both, Options(media_encryption="sdes"), COLUMNS)
+    names = ("webrtc", "media_encryption", "dtls_auto_generate_cert", "dtls_verify", "dtls_setup")
+    assert {id: tuple(row[name] for name in names) for id, row in rows[ENDPOINTS].items()} == {
+        "7001": ("yes", "dtls", "yes", "fingerprint", "actpass"),
+        "7002": (None, "sdes", None, None, None),
+    }
+
+
+def test_a_database_that_cannot_hold_a_browser_refuses_it_and_no_phone() -> None:
+    old = columns(without=frozenset({(ENDPOINTS, "webrtc")}))
+    assert compile_user(user(), Options(), old)
+    with pytest.raises(SchemaOutdated, match=r"ps_endpoints\.webrtc"):
+        compile_user(replace(user(), webrtc=True), Options(), old)
 
 
 def test_every_endpoint_names_its_auth_and_aor() -> None:
