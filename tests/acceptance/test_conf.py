@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner.lab import Lab, Phone
-from provisioner.lab.waiting import free_port
+from provisioner.lab.waiting import free_port, wait_for
 from provisioner.secret import Secret
 from tests.acceptance.people import AddUser, Cli, MakePhone
 
@@ -31,8 +31,8 @@ def marked(variants: list[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("asterisk", marked(VARIANTS))
 def test_asterisk_starts_without_a_complaint(lab: Lab, asterisk: dict[str, Any]) -> None:
-    boot, ready, _ = lab.asterisk.logs().partition("Asterisk Ready.")
-    assert ready
+    wait_for("Asterisk to say that it is ready", lambda: "Asterisk Ready." in lab.asterisk.logs(), 20)
+    boot = lab.asterisk.logs().partition("Asterisk Ready.")[0]
     assert [line for line in boot.splitlines() if "WARNING" in line or "ERROR" in line] == []
 
 
