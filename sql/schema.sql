@@ -191,17 +191,17 @@ CREATE TABLE provisioner.extensions (
     secret_plain text,
     secret_length smallint,
     deleted_at timestamp with time zone,
-    CONSTRAINT extensions_endpoint_id_form CHECK ((endpoint_id ~ '^[a-z0-9-]{1,100}$'::text)),
+    CONSTRAINT extensions_endpoint_id_form CHECK (((endpoint_id !~ '[^a-z0-9-]'::text) AND ((length(endpoint_id) >= 1) AND (length(endpoint_id) <= 100)))),
     CONSTRAINT extensions_kind_form CHECK ((kind = ANY (ARRAY['primary'::text, 'additional'::text, 'alias'::text]))),
-    CONSTRAINT extensions_label_form CHECK ((label ~ '^[a-z0-9]{1,20}$'::text)),
+    CONSTRAINT extensions_label_form CHECK (((label !~ '[^a-z0-9]'::text) AND ((length(label) >= 1) AND (length(label) <= 20)))),
     CONSTRAINT extensions_label_of_alias CHECK (((kind = 'alias'::text) = (label IS NOT NULL))),
     CONSTRAINT extensions_lines_form CHECK (((lines >= 1) AND (lines <= 99))),
-    CONSTRAINT extensions_md5_form CHECK ((md5 ~ '^[0-9a-f]{32}$'::text)),
-    CONSTRAINT extensions_number_form CHECK ((number ~ '^[0-9]{2,15}$'::text)),
+    CONSTRAINT extensions_md5_form CHECK (((md5 !~ '[^0-9a-f]'::text) AND ((length(md5) >= 32) AND (length(md5) <= 32)))),
+    CONSTRAINT extensions_number_form CHECK (((number !~ '[^0-9]'::text) AND ((length(number) >= 2) AND (length(number) <= 15)))),
     CONSTRAINT extensions_position_form CHECK (("position" >= 0)),
     CONSTRAINT extensions_realm_form CHECK ((realm <> ''::text)),
     CONSTRAINT extensions_secret_length_form CHECK ((secret_length > 0)),
-    CONSTRAINT extensions_sha256_form CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+    CONSTRAINT extensions_sha256_form CHECK (((sha256 !~ '[^0-9a-f]'::text) AND ((length(sha256) >= 64) AND (length(sha256) <= 64))))
 );
 
 COMMENT ON TABLE provisioner.extensions IS 'SIP accounts. A deleted one keeps its number resting.';
@@ -339,10 +339,10 @@ CREATE TABLE provisioner.users (
     version bigint DEFAULT 0 NOT NULL,
     webrtc boolean DEFAULT false NOT NULL,
     CONSTRAINT users_email_form CHECK ((email ~ '^[^[:space:][:cntrl:]]+@[^[:space:][:cntrl:]]+$'::text)),
-    CONSTRAINT users_login_form CHECK ((login ~ '^[^[:space:][:cntrl:]]{1,64}$'::text)),
+    CONSTRAINT users_login_form CHECK (((login !~ '[[:space:][:cntrl:]]'::text) AND ((length(login) >= 1) AND (length(login) <= 64)))),
     CONSTRAINT users_login_key_form CHECK ((login_key ~ '^[^[:space:][:cntrl:]]+$'::text)),
     CONSTRAINT users_name_form CHECK (((name <> ''::text) AND (name !~ '[[:cntrl:]]'::text))),
-    CONSTRAINT users_source_form CHECK ((source ~ '^[^[:cntrl:]]{1,200}$'::text))
+    CONSTRAINT users_source_form CHECK (((source !~ '[[:cntrl:]]'::text) AND ((length(source) >= 1) AND (length(source) <= 200))))
 );
 
 COMMENT ON TABLE provisioner.users IS 'People. A deleted one stays, so that it can be restored.';
@@ -687,7 +687,7 @@ ALTER TABLE ONLY provisioner.history
 ALTER TABLE ONLY provisioner.past_secrets
     ADD CONSTRAINT past_secrets_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
 
-INSERT INTO provisioner.alembic_version VALUES ('0005');
+INSERT INTO provisioner.alembic_version VALUES ('0006');
 
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_endpoints', now());
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_auths', now());
