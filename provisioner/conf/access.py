@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from provisioner.secret import Secret
-
-SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+from provisioner.settings import SslMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +19,5 @@ class DatabaseAccess:
     password: Secret
     schema: str = "public"
     sslmode: SslMode = "prefer"
+    sslrootcert: str | None = None
+    """The file of CAs on the node, or ``system``."""

@@ -12,13 +12,15 @@ import unicodedata
 from collections.abc import Iterable
 from typing import get_args
 
-from provisioner.conf.access import DatabaseAccess, SslMode
+from provisioner.conf.access import DatabaseAccess
 from provisioner.errors import ConfError
-from provisioner.settings import NodeSettings, Settings
+from provisioner.settings import NodeSettings, Settings, SslMode
 
 MAX_TEXT = 500
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,78}")
 SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+# Nothing that a connection string, or a file of unixODBC, would need quotes for.
+PATH = re.compile(r"[A-Za-z0-9_./-]{1,200}")
 HOST = re.compile(r"[A-Za-z0-9.:_/-]{1,255}")
 PLAIN_CONNINFO = re.compile(r"[A-Za-z0-9_.:/-]+")
 # Sections with a meaning of their own, which a context or an AMI user would merge with.
@@ -104,6 +106,8 @@ def _pgsql(access: DatabaseAccess) -> Iterable[str]:
         yield from _text(f"the database {what}", text)
         # The parser drops the backslash that escapes a semicolon, so it does not count.
         size = len(conninfo(text).encode("utf-8", "replace"))
+        if what == "role" and access.sslrootcert:
+            size += len(f" sslrootcert={access.sslrootcert}")
         limit = PGSQL_LIMIT.get(f"database {what}", PGSQL_DEFAULT_LIMIT)
         if size > limit:
             yield (
@@ -129,6 +133,9 @@ def _database(access: DatabaseAccess) -> Iterable[str]:
     )
     if access.sslmode not in get_args(SslMode):
         yield f"the sslmode of the database is none of {', '.join(get_args(SslMode))}"
+    if access.sslrootcert is not None:
+        expected = "a path of letters, digits, dots, dashes and underscores"
+        yield from _matches("database.asterisk_sslrootcert", access.sslrootcert, PATH, expected)
 
 
 def _text(key: str, text: str) -> Iterable[str]:

@@ -98,6 +98,7 @@ class Containers:
         *,
         command: Sequence[str] = (),
         mounts: Mapping[Path, tuple[str, str]] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Container:
         """Start ``image`` as ``provisioner-<role>-<random>``.
 
@@ -113,6 +114,8 @@ class Containers:
                 made.with_command(list(command))
             for folder, (inside, mode) in (mounts or {}).items():
                 made.with_volume_mapping(str(folder), inside, mode)
+            for name, value in (environment or {}).items():
+                made.with_env(name, value)
             made.start()
         except Exception as exc:
             raise LabError(_explain(image, exc)) from exc

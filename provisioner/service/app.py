@@ -46,7 +46,9 @@ class App:
         password = None
         if database.password_file is not None:
             password = read_secret_file(database.password_file, "database.password_file")
-        return Store(database.url, database.asterisk_schema, password, database.statement_timeout)
+        return Store(
+            database.url, database.asterisk_schema, password, database.statement_timeout, database.tls()
+        )
 
     def close(self) -> None:
         """Close the connections to the database, where there are any."""

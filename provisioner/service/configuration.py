@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from provisioner.conf import DatabaseAccess, FileDiff, diff_dir, render, write
 from provisioner.errors import SettingsError
 from provisioner.service.app import App
-from provisioner.settings import NodeSettings
+from provisioner.settings import NodeSettings, SslMode
 
 
 def files(app: App, node: str | None) -> dict[str, str]:
@@ -56,4 +56,6 @@ def access(app: App) -> DatabaseAccess:
         user=database.asterisk_role,
         password=app.asterisk_password(),
         schema=database.asterisk_schema,
+        sslmode=cast("SslMode", seen.sslmode or "prefer"),
+        sslrootcert=str(database.asterisk_sslrootcert) if database.asterisk_sslrootcert else seen.sslrootcert,
     )

@@ -8,6 +8,7 @@ from provisioner.settings.model import (
     NumberRange,
     NumberSettings,
     Settings,
+    SslMode,
     read_secret_file,
 )
 
@@ -18,6 +19,7 @@ __all__ = [
     "NumberRange",
     "NumberSettings",
     "Settings",
+    "SslMode",
     "actor",
     "load",
     "read_secret_file",

@@ -33,6 +33,8 @@ from provisioner.settings.model import (
 PREFIX = "PROVISIONER_"
 NOT_SETTINGS = frozenset({"PROVISIONER_HOME", "PROVISIONER_CONFIG", "PROVISIONER_ACTOR"})
 LONGEST_ACTOR = 200
+# Files of this machine, not of a node; libpq takes the word "system" for the CAs of the system.
+_FILES = frozenset({"tls_ca", "sslrootcert"})
 SECTIONS: dict[str, type[BaseModel]] = {
     "database": DatabaseSettings,
     "numbers": NumberSettings,
@@ -127,7 +129,7 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
     for key, value in tree.items():
         if isinstance(value, dict):
             _anchor(value, folder)
-        elif isinstance(value, str) and (key.endswith("_file") or key == "tls_ca"):
+        elif isinstance(value, str) and (key.endswith("_file") or key in _FILES) and value != "system":
             tree[key] = str(folder / Path(value).expanduser())
 
 

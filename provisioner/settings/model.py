@@ -51,6 +51,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 # Words that are rendered into Asterisk's files or rows: nothing that could end a line or a value.
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_\[\]/-]+$", max_length=255)]
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 DigitString = Annotated[str, Field(pattern=r"^[0-9]{2,15}$")]
 
 
@@ -61,8 +62,9 @@ class _Model(BaseModel):
 class DatabaseSettings(_Model):
     """Where PostgreSQL is; with no ``url`` the embedded server under ``home`` is used.
 
-    ``asterisk_host`` and ``asterisk_port`` say how a node reaches the database where that differs from
-    how we do. ``statement_timeout`` is how many seconds the server may take for one statement.
+    ``asterisk_host``, ``asterisk_port`` and ``asterisk_sslrootcert`` say how a node reaches the database
+    where that differs from how we do. ``sslmode`` and ``sslrootcert`` are libpq's; what the URL says of them
+    wins. ``statement_timeout`` is how many seconds the server may take for one statement.
     """
 
     url: Secret | None = None
@@ -73,7 +75,22 @@ class DatabaseSettings(_Model):
     asterisk_schema: Word = "public"
     asterisk_host: Host | None = None
     asterisk_port: Port | None = None
+    sslmode: SslMode | None = None
+    sslrootcert: FilePath | None = None
+    asterisk_sslrootcert: FilePath | None = None
     statement_timeout: float = Field(default=60.0, ge=0.1, le=3600)
+
+    @model_validator(mode="after")
+    def _tls_needs_a_url(self) -> Self:
+        if self.url is None and (self.sslmode or self.sslrootcert):
+            raise ValueError("sslmode and sslrootcert need a url: the embedded server has no TLS")
+        return self
+
+    def tls(self) -> dict[str, str]:
+        """The parameters of libpq that say so; a CA alone means that certificate and name are checked."""
+        if self.sslrootcert is None:
+            return {"sslmode": self.sslmode} if self.sslmode else {}
+        return {"sslmode": self.sslmode or "verify-full", "sslrootcert": str(self.sslrootcert)}
 
 
 class NumberRange(_Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
@@ -28,10 +29,12 @@ _RECOVERY: Final = 10.0
 _CANNOT_CONNECT_NOW: Final = "57P03"
 
 
-def parse_url(url: str | URL | Secret, password: Secret | None = None) -> URL:
+def parse_url(
+    url: str | URL | Secret, password: Secret | None = None, tls: Mapping[str, str] | None = None
+) -> URL:
     """The URL of a PostgreSQL, for psycopg; raises StoreUnavailable for anything else.
 
-    ``password`` is taken where the URL holds none.
+    ``password`` and ``tls`` (libpq's sslmode and sslrootcert) are taken where the URL holds none.
     """
     text = url.reveal() if isinstance(url, Secret) else url
     try:
@@ -45,7 +48,8 @@ def parse_url(url: str | URL | Secret, password: Secret | None = None) -> URL:
     parsed = parsed.set(drivername="postgresql+psycopg")
     if password is not None and parsed.password is None:
         parsed = parsed.set(password=password.reveal())
-    return parsed
+    missing = {name: value for name, value in (tls or {}).items() if name not in parsed.query}
+    return parsed.update_query_dict(missing)
 
 
 def place(url: URL) -> str:

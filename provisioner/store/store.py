@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -31,6 +31,8 @@ class Address:
     host: str
     port: int
     dbname: str
+    sslmode: str | None = None
+    sslrootcert: str | None = None
 
 
 class Store:
@@ -46,9 +48,10 @@ class Store:
         asterisk_schema: str = "public",
         password: Secret | None = None,
         statement_timeout: float = STATEMENT_TIMEOUT,
+        tls: Mapping[str, str] | None = None,
     ) -> None:
-        """``password`` is taken where the URL has none; ``statement_timeout`` is in seconds."""
-        self._url = parse_url(url, password)
+        """``password`` and ``tls`` are taken where the URL has none; ``statement_timeout`` is in seconds."""
+        self._url = parse_url(url, password, tls)
         self._names = Tables(asterisk_schema)
         self._where = place(self._url)
         self._engine = make_engine(self._url, statement_timeout)
@@ -60,7 +63,10 @@ class Store:
 
     def address(self) -> Address:
         """Where it is, as we reach it."""
-        return Address(self._url.host or "127.0.0.1", self._url.port or 5432, self._url.database or "")
+        url = self._url
+        tls = [url.query.get(name) for name in ("sslmode", "sslrootcert")]
+        mode, ca = (value if isinstance(value, str) else None for value in tls)
+        return Address(url.host or "127.0.0.1", url.port or 5432, url.database or "", mode, ca)
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""

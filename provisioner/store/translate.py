@@ -112,6 +112,11 @@ def _unreachable(said: str, text: str, where: str) -> StoreUnavailable:
     if "FATAL:" in text and text.rstrip().endswith("does not exist"):
         return StoreUnavailable(f"{where} does not exist. Create it, or correct database.url.")
     why = said.rpartition("failed: ")[2]
+    if any(word in text for word in ("certificate", "does not support SSL", "sslmode", "sslrootcert")):
+        return StoreUnavailable(
+            f"{where} is not spoken with: {why}. Check its certificate, and sslmode and sslrootcert of "
+            "database, or of database.url."
+        )
     return StoreUnavailable(
         f"{where} does not answer: {why}. Check that it runs and that database.url is right."
     )

@@ -118,6 +118,20 @@ def test_a_missing_secret_file_is_named_with_its_key(tmp_path: Path) -> None:
         settings.node("pbx1").read_secret()
 
 
+def test_the_database_is_checked_in_full_where_a_ca_is_named(tmp_path: Path) -> None:
+    url = "[database]\nurl = 'postgresql://db/x'\n"
+    assert read(tmp_path, url).database.tls() == {}
+    assert read(tmp_path, f"{url}sslrootcert = 'ca.pem'\n").database.tls() == {
+        "sslmode": "verify-full",
+        "sslrootcert": str(tmp_path / "ca.pem"),
+    }
+    both = f"{url}sslmode = 'verify-ca'\nsslrootcert = 'system'\n"
+    assert read(tmp_path, both).database.tls() == {"sslmode": "verify-ca", "sslrootcert": "system"}
+    assert "database: sslmode and sslrootcert need a url" in refusal(
+        tmp_path, "[database]\nsslmode = 'require'\n"
+    )
+
+
 def test_keys_in_sip_messages_need_a_transport_that_hides_them(tmp_path: Path) -> None:
     assert "needs transport tls" in refusal(tmp_path, "[asterisk]\nmedia_encryption = 'sdes'\n")
     assert read(tmp_path, "[asterisk]\nmedia_encryption = 'dtls'\n").asterisk.media_encryption == "dtls"

@@ -14,7 +14,14 @@ ACCESS: Final = {
         "127.0.0.1", 15432, "provisioner", "asterisk", Secret("a'quote and a;semicolon")
     ),
     "largest": DatabaseAccess(
-        "db.example.org", 5432, "prov", "ast", Secret("pass"), "telephony", "verify-full"
+        "db.example.org",
+        5432,
+        "prov",
+        "ast",
+        Secret("pass"),
+        "telephony",
+        "verify-full",
+        "/etc/asterisk/db-ca.pem",
     ),
 }
 

@@ -42,6 +42,7 @@ ACCESS = {
     "password": ("database password", ("res_pgsql.conf", "dbpass")),
     "schema": ("asterisk_schema", None),
     "sslmode": ("sslmode", None),
+    "sslrootcert": ("asterisk_sslrootcert", None),
 }
 PLACES = [
     *(("asterisk", key) for key in ASTERISK),
@@ -94,6 +95,7 @@ def test_a_setting_is_refused_by_name_or_arrives_unchanged(
         "driver": driver,
     }
     asterisk = settings.asterisk.model_copy(update=everything)
+    access = dataclasses.replace(access, sslrootcert="/ca")
     node = settings.nodes[0]
     before = _shape(_parse(_render(settings, asterisk, node, access)))
     if where == "asterisk":
@@ -138,6 +140,28 @@ def test_a_password_that_asterisk_would_cut_is_refused(settings: Settings, acces
     longer = dataclasses.replace(access, password=Secret("p" * 64))
     with pytest.raises(ConfError, match="Asterisk keeps 63"):
         render(settings, settings.nodes[0], longer)
+
+
+def test_the_ca_of_the_database_reaches_both_drivers(settings: Settings, access: DatabaseAccess) -> None:
+    ca = "/etc/asterisk/db-ca.pem"
+    trusting = dataclasses.replace(access, sslmode="verify-full", sslrootcert=ca)
+    written = render(settings, settings.nodes[0], trusting)["res_pgsql.conf"]
+    options = [line for line in written.splitlines() if line.startswith("db")]
+    # As the driver puts them together.
+    text = " ".join(
+        line.replace("dbappname = ", "application_name=").replace("dbuser = ", "user=")
+        for line in options
+        if line.startswith(("dbappname", "dbuser"))
+    )
+    found = conninfo_to_dict(text)
+    assert (found["sslmode"], found["sslrootcert"], found["user"]) == ("verify-full", ca, access.user)
+    odbc = settings.asterisk.model_copy(update={"driver": "odbc"})
+    written = _render(settings, odbc, settings.nodes[0], trusting)["odbc.ini"]
+    assert "\nSslmode = verify-full\n" in written
+    assert f"\nPqopt = sslrootcert={ca}\n" in written
+    long = dataclasses.replace(trusting, sslrootcert="/etc/asterisk/" + "x" * 40)
+    with pytest.raises(ConfError, match=r"database role: takes .* Asterisk keeps 63"):
+        render(settings, settings.nodes[0], long)
 
 
 def test_tls_on_ami_needs_a_certificate(settings: Settings, access: DatabaseAccess) -> None:
