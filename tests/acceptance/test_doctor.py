@@ -95,7 +95,7 @@ def test_the_doctor_names_browsers_that_cannot_reach_asterisk(own_lab: Lab) -> N
     own_lab.must("user", "add", "webber", "--name", "W", "--webrtc")
     wrong = complaints(own_lab)["browsers"]
     assert "webber cannot register: webrtc, and asterisk.transports has no wss / add wss" in wrong
-    own_lab.must("user", "set", "webber", "--no-webrtc")
+    own_lab.must("user", "delete", "webber", "--yes")
 
 
 def test_the_doctor_sees_caches_that_are_not_as_configured(own_lab: Lab) -> None:
