@@ -17,7 +17,7 @@ demo: ## The tour on a real Asterisk with real phones (KEEP=1 leaves it running)
 test: ## Lint, types and every test, on real parts
 	@scripts/setup asterisk phone postgres provisioner compose
 	@$(MAKE) --no-print-directory lint
-	@$(ENGINE) && $(BIN)/python -m pytest -n 2 --dist loadgroup </dev/null
+	@$(ENGINE) && scripts/tests
 
 lint: venv ## ruff and mypy --strict
 	$(BIN)/ruff check .
