@@ -12,6 +12,7 @@ import click
 from provisioner.cli.common import (
     app_of,
     json_option,
+    nodes_data,
     plain,
     print_json,
     print_table,
@@ -284,10 +285,7 @@ def _applied_data(applied: Applied) -> dict[str, Any]:
         "plan": plan_data(applied.planned),
         "secrets_made": applied.secrets,
         "endpoints": {"touched": applied.touched, "read_back": applied.proven},
-        "nodes": [
-            {"node": told.node, "ok": told.ok, "seconds": round(told.seconds, 3), "error": told.error}
-            for told in applied.nodes
-        ],
+        "nodes": nodes_data(applied.nodes),
     }
 
 

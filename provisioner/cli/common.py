@@ -128,6 +128,14 @@ def report_nodes(ctx: click.Context, nodes: Iterable[Told]) -> None:
         ctx.exit(1)
 
 
+def nodes_data(nodes: Iterable[Told]) -> list[dict[str, Any]]:
+    """What each node was told, for JSON."""
+    return [
+        {"node": told.node, "ok": told.ok, "seconds": round(told.seconds, 3), "error": told.error}
+        for told in nodes
+    ]
+
+
 def report_outcome(ctx: click.Context, did: str, outcome: Outcome, as_json: bool) -> None:
     """Print a change of a user, its new secrets (the only time they are shown), and what nodes say."""
     from provisioner.records import user_data
@@ -138,11 +146,7 @@ def report_outcome(ctx: click.Context, did: str, outcome: Outcome, as_json: bool
             for new in outcome.issued
             if new.generated
         ]
-        nodes = [
-            {"node": told.node, "ok": told.ok, "seconds": round(told.seconds, 3), "error": told.error}
-            for told in outcome.nodes
-        ]
-        print_json({**user_data(outcome.user), "secrets": secrets, "nodes": nodes})
+        print_json({**user_data(outcome.user), "secrets": secrets, "nodes": nodes_data(outcome.nodes)})
     else:
         click.echo(f"{did} {plain(outcome.user.login)}: {describe(outcome)}")
         for new in outcome.issued:

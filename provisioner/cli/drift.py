@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli.apply import force_option, full_option, quiet_option, yes_option
-from provisioner.cli.common import app_of, json_option, plain, print_json, report_nodes, stoppable
+from provisioner.cli.common import app_of, json_option, nodes_data, plain, print_json, report_nodes, stoppable
 from provisioner.cli.progress import shown_progress
 from provisioner.errors import Interrupted
 
@@ -102,8 +102,5 @@ def _data(report: Report, done: Mended) -> dict[str, object]:
         "found": [one.as_dict() for one in report.drifts],
         "cut_off": list(report.cut_off),
         "mended": {"rows": done.rows, "change": done.change_id},
-        "nodes": [
-            {"node": told.node, "ok": told.ok, "seconds": round(told.seconds, 3), "error": told.error}
-            for told in done.nodes
-        ],
+        "nodes": nodes_data(done.nodes),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from provisioner.errors import InvalidRecord, Problem
@@ -14,32 +14,24 @@ from provisioner.records import Entry, Kind, Part, login_key
 from provisioner.records.checked import check_entry
 from provisioner.records.text import show
 
-STEP: Final = 500
-"""Users between two calls of ``on_row``."""
-
 _PLACE: Final = re.compile(r"^extensions\[([0-9]+)\]\.?")
 _TWICE: Final = re.compile(r"in extensions\[([0-9]+)\] already$")
 
 
-def read_entries(input: Input, on_row: Callable[[int], None] | None = None) -> Iterator[Entry | Problem]:
+def read_entries(input: Input) -> Iterator[Entry | Problem]:
     """The users of a file as they stand in it, each as an Entry or as Problems; reads on whatever is wrong.
 
     Logins and numbers are unique in a file. The extensions after the primary one come sorted, so that the
-    order of rows does not matter. ``on_row`` is told now and then how many users were read. Afterwards
-    ``input.sha256`` is valid. Raises FileError where the file cannot be read on.
+    order of rows does not matter. Afterwards ``input.sha256`` is valid. Raises FileError where the file
+    cannot be read on.
     """
     check = _Checks(input)
-    count = 0
-    for count, item in enumerate(_items(input), start=1):
+    for item in _items(input):
         if isinstance(item, Fault):
             yield Problem(item.field, item.message, input.at(item.line))
         else:
             yield from check(item)
-        if on_row is not None and count % STEP == 0:
-            on_row(count)
     input.drain()
-    if on_row is not None:
-        on_row(count)
 
 
 def _items(input: Input) -> Iterator[Raw | Fault]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import Interrupted, PlanMoved, TooMuch
-from provisioner.plan import Effects, UserChange, UserPlan, Verb, effects_of, moved, summarise, too_much
+from provisioner.plan import UserChange, UserPlan, Verb, effects_of, moved, too_much
 from provisioner.service.bulk import uncollected
 from provisioner.service.interrupt import undisturbed
 from provisioner.service.progress import Progress, silent
@@ -49,11 +49,6 @@ class Planned:
 
     plan: UserPlan
     orders: tuple[tuple[NodeOrder, ...], ...]
-
-    @property
-    def effects(self) -> Effects:
-        """What the whole plan means on a node."""
-        return summarise(self.orders)
 
 
 @dataclass(frozen=True, slots=True)

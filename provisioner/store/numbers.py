@@ -73,14 +73,10 @@ def lock(connection: Connection) -> None:
 
 
 def states(
-    connection: Connection,
-    tables: Tables,
-    numbers: Sequence[str],
-    rest_days: int,
-    besides: Set[int] = frozenset(),
+    connection: Connection, tables: Tables, numbers: Sequence[str], rest_days: int
 ) -> Mapping[str, NumberState]:
-    """What each number is used for, as seen by those users (ids) whose own use does not count."""
-    asked = {"numbers": text_array(numbers), "rest": rest_days, "besides": list(besides)}
+    """What each number is used for."""
+    asked = {"numbers": text_array(numbers), "rest": rest_days}
     foreign = connection.scalars(text(_FOREIGN.format(**tables.quoted)), asked)
     found = {number: NumberState(number, Use.FOREIGN) for number in foreign}
     for number, login, user_id, until in connection.execute(text(_HOLDERS), asked):
@@ -138,8 +134,7 @@ _FOREIGN: Final = """
         OR EXISTS (SELECT FROM {ps_auths} WHERE id = wanted)
         OR EXISTS (SELECT FROM {ps_aors} WHERE id = wanted))
     AND NOT EXISTS (
-        SELECT FROM provisioner.extensions WHERE endpoint_id = wanted
-        AND (deleted_at IS NULL OR user_id = ANY (CAST(:besides AS bigint[]))))
+        SELECT FROM provisioner.extensions WHERE endpoint_id = wanted AND deleted_at IS NULL)
 """
 
 _HOLDERS: Final = """
@@ -148,7 +143,6 @@ _HOLDERS: Final = """
     FROM provisioner.extensions e JOIN provisioner.users u ON u.id = e.user_id
     WHERE e.number = ANY (CAST(:numbers AS text[]))
     AND (e.deleted_at IS NULL OR e.deleted_at > now() - make_interval(days => :rest))
-    AND u.id <> ALL (CAST(:besides AS bigint[]))
     ORDER BY e.number, e.deleted_at DESC NULLS FIRST, e.id DESC
 """
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from provisioner.errors import Conflict
 from provisioner.plan import Action, Change, Plan
-from provisioner.realtime import TABLES, ColumnSet, Row, Rows, Value
+from provisioner.realtime import TABLES, ColumnSet, Rows, Value
 from provisioner.realtime.mapping import CONSTANTS, PERSONAL
 from provisioner.store.arrays import text_array
 from provisioner.store.copy import copy_rows
@@ -83,21 +83,6 @@ def write(connection: Connection, tables: Tables, plan: Plan) -> None:
             _WRITERS[action](connection, tables.quoted[table], columns, alike)
 
 
-def create(connection: Connection, tables: Tables, wanted: Rows) -> None:
-    """Write rows that are not there yet, as a plan of nothing but them would; it need not be made.
-
-    Raises Conflict like :func:`write`.
-    """
-    _refuse_foreign(connection, wanted.ids())
-    for table in TABLES:
-        groups: dict[tuple[str, ...], list[tuple[str, Row]]] = defaultdict(list)
-        for id, row in wanted[table].items():
-            groups[tuple(row)].append((id, row))
-        for columns, alike in groups.items():
-            values = ((id, *row.values()) for id, row in alike)
-            _copy(connection, tables.quoted[table], columns, values, table)
-
-
 def foreign(connection: Connection, tables: Tables) -> Mapping[str, Mapping[str, bool]]:
     """Rows that no live extension has, and that look like ours: by table, id to whether they once were.
 
@@ -145,20 +130,10 @@ def _by_columns(changes: Iterable[Change]) -> dict[tuple[str, ...], list[Change]
 
 def _create(connection: Connection, table: str, columns: Sequence[str], changes: Sequence[Change]) -> None:
     values = ((change.id, *map(change.new_values().__getitem__, columns)) for change in changes)
-    _copy(connection, table, columns, values, changes[0].table)
-
-
-def _copy(
-    connection: Connection,
-    table: str,
-    columns: Sequence[str],
-    values: Iterable[Sequence[Value]],
-    called: str,
-) -> None:
     try:
         copy_rows(connection, table, ("id", *columns), values)
     except psycopg.errors.UniqueViolation:
-        raise _conflict(called, "are there already") from None
+        raise _conflict(changes[0].table, "are there already") from None
 
 
 def _update(connection: Connection, table: str, columns: Sequence[str], changes: Sequence[Change]) -> None:

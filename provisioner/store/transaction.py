@@ -192,10 +192,6 @@ class Transaction:
         """Rows like ours that no live extension has: by table, id to whether a deleted one had it."""
         return rows.foreign(self._connection, self._names)
 
-    def create_rows(self, wanted: Rows) -> None:
-        """Write rows that are not there yet, without a plan. Raises Conflict like :meth:`write`."""
-        rows.create(self._connection, self._names, wanted)
-
     def write(self, plan: Plan) -> None:
         """Carry out a plan. Raises Conflict when rows are not ours, or are not what the plan rests on."""
         if plan.changes:

@@ -14,6 +14,7 @@ from sqlalchemy import URL
 from provisioner.store import Embedded, Store
 
 if TYPE_CHECKING:
+    from tests.integration.commands import Machine
     from tests.integration.office import Office
 
 _COUNTER = itertools.count(1)
@@ -94,3 +95,20 @@ def office(database: URL, tmp_path: Path) -> Iterator[Office]:
     opened = Office(tmp_path, database)
     yield opened
     opened.app.close()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine of this module alone, for commands that are stopped, killed and run side by side."""
+    from tests.integration.commands import running_machine
+
+    with running_machine(tmp_path_factory.mktemp("machine")) as made:
+        yield made
+
+
+@pytest.fixture
+def machine(home: Machine, tmp_path: Path) -> Machine:
+    """The same, as if nothing had happened on it."""
+    home.anew()
+    home.folder = tmp_path
+    return home

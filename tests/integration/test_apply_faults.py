@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -27,7 +26,6 @@ from tests.integration.commands import (
     locked,
     nothing_is_left,
     people,
-    running_machine,
     state,
     until,
 )
@@ -35,19 +33,6 @@ from tests.integration.commands import (
 COUNT: Final = 10_000
 KILLS: Final = 50
 SEED: Final = 20261101
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with running_machine(tmp_path_factory.mktemp("faults")) as made:
-        yield made
-
-
-@pytest.fixture
-def machine(home: Machine, tmp_path: Path) -> Machine:
-    home.anew()
-    home.folder = tmp_path
-    return home
 
 
 @pytest.fixture

@@ -18,26 +18,12 @@ from tests.integration.commands import (
     gate,
     nothing_is_left,
     people,
-    running_machine,
     state,
     until,
     waiting,
 )
 
 COUNT: Final = 400
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with running_machine(tmp_path_factory.mktemp("beside")) as made:
-        yield made
-
-
-@pytest.fixture
-def machine(home: Machine, tmp_path: Path) -> Machine:
-    home.anew()
-    home.folder = tmp_path
-    return home
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from tests.integration.commands import (
     locked,
     nothing_is_left,
     people,
-    running_machine,
     state,
     until,
 )
@@ -35,19 +34,6 @@ COUNT: Final = 300
 NOT_WRITTEN: Final = "error: Interrupted: nothing was written."
 WRITTEN: Final = "error: Interrupted: everything is written (change 1)"
 SIGNALS: Final = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with running_machine(tmp_path_factory.mktemp("interrupted")) as made:
-        yield made
-
-
-@pytest.fixture
-def machine(home: Machine, tmp_path: Path) -> Machine:
-    home.anew()
-    home.folder = tmp_path
-    return home
 
 
 @pytest.fixture

@@ -21,29 +21,29 @@ from tests.integration.test_store_rows import own, read, write
 Sql = psycopg.Connection[tuple[object, ...]]
 
 
-def test_rows_created_without_a_plan_are_those_of_the_plan(store: Store, sql: Sql) -> None:
+def test_rows_are_read_back_as_they_were_created(store: Store, sql: Sql) -> None:
     own(store, "7001", "7002")
     wanted = rows("7001", "7002", callerid='"Łukasz; ^ 😀 \\N \t" <7001>', device_state_busy_at=2)
     with store.transaction(actor="tester", command="x") as tx:
-        tx.create_rows(wanted)
+        tx.write(diff(wanted, Rows()))
     assert read(store, "7001", "7002") == wanted
     assert diff(wanted, read(store, "7001", "7002")).changes == ()
 
 
-def test_rows_created_without_a_plan_may_differ_in_their_columns(store: Store) -> None:
+def test_rows_that_are_created_may_differ_in_their_columns(store: Store) -> None:
     own(store, "7001", "7002")
     wanted = rows("7001") | rows("7002", language="pl")
     with store.transaction(actor="tester", command="x") as tx:
-        tx.create_rows(wanted)
+        tx.write(diff(wanted, Rows()))
     assert read(store, "7001", "7002") == wanted
 
 
 def create(store: Store, wanted: Rows) -> None:
     with store.transaction(actor="tester", command="x") as tx:
-        tx.create_rows(wanted)
+        tx.write(diff(wanted, Rows()))
 
 
-def test_rows_created_without_a_plan_are_refused_like_planned_ones(store: Store, sql: Sql) -> None:
+def test_rows_of_nobody_and_rows_that_are_there_already_are_not_created(store: Store, sql: Sql) -> None:
     with pytest.raises(Conflict, match="rows of 7001"):
         create(store, rows("7001"))
     own(store, "7001", "7002")

@@ -209,11 +209,3 @@ def test_the_sum_is_that_of_all_bytes_also_where_reading_ended_early(tmp_path: P
     with open_input(path) as opened:
         list(read_entries(opened))
         assert opened.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_progress_is_told_while_reading_and_at_the_end(path: Path) -> None:
-    path.write_text("login,name\n" + "".join(f"u{index},U\n" for index in range(1200)))
-    told: list[int] = []
-    with open_input(path) as opened:
-        list(read_entries(opened, told.append))
-    assert told == [500, 1000, 1200]
