@@ -13,6 +13,8 @@ from provisioner.plan.plan import OBJECTS, Action, Change, Plan, revealed
 from provisioner.realtime import AORS, AUTHS, ENDPOINTS, SECRET_COLUMNS
 
 _KINDS: Final = frozenset(OBJECTS.values())
+RENEWABLE: Final = frozenset({"state", "qualify", "mwi"})
+"""What a node keeps beside its caches: see :attr:`NodeOrder.renew`."""
 _MD5: Final = re.compile(r"md5:([0-9a-f]{32})", re.IGNORECASE)
 
 
@@ -25,10 +27,15 @@ class NodeOrder:
     """Which of ``endpoint``, ``auth``, ``aor`` to expire from the node's caches."""
     keep_contacts: int | None = None
     """None: leave the registered phones; 0: cut off all; n: keep the newest n."""
+    renew: frozenset[str] = frozenset()
+    """What expiring does not reach: ``state`` (the AOR is new, so its device state may be unknown),
+    ``qualify`` (its qualify options changed), ``mwi`` (mailboxes changed)."""
 
     def __post_init__(self) -> None:
         if not self.expire <= _KINDS:
             raise ValueError(f"not an object: {', '.join(sorted(self.expire - _KINDS))}")
+        if not self.renew <= RENEWABLE:
+            raise ValueError(f"not renewable: {', '.join(sorted(self.renew - RENEWABLE))}")
         if self.keep_contacts is not None and self.keep_contacts < 0:
             raise ValueError("keep_contacts is below 0")
 
@@ -38,12 +45,13 @@ class NodeOrder:
             "endpoint_id": self.endpoint_id,
             "expire": sorted(self.expire),
             "keep_contacts": self.keep_contacts,
+            "renew": sorted(self.renew),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NodeOrder:
         """The inverse of :meth:`as_dict`; raises KeyError or ValueError for anything else."""
-        return cls(str(data["endpoint_id"]), frozenset(data["expire"]), data["keep_contacts"])
+        return cls(str(data["endpoint_id"]), frozenset(data["expire"]), data["keep_contacts"], frozenset(data["renew"]))
 
 
 def orders(plan: Plan, owner_changed: Collection[str] = ()) -> tuple[NodeOrder, ...]:
@@ -70,7 +78,8 @@ def merge_orders(given: Iterable[NodeOrder]) -> tuple[NodeOrder, ...]:
 
 def _both(one: NodeOrder, other: NodeOrder) -> NodeOrder:
     kept = [keep for keep in (one.keep_contacts, other.keep_contacts) if keep is not None]
-    return NodeOrder(one.endpoint_id, one.expire | other.expire, min(kept, default=None))
+    keep = min(kept, default=None)
+    return NodeOrder(one.endpoint_id, one.expire | other.expire, keep, one.renew | other.renew)
 
 
 def _order(id: str, changes: tuple[Change, ...]) -> NodeOrder:

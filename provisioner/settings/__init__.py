@@ -9,6 +9,7 @@ from provisioner.settings.model import (
     NumberSettings,
     Settings,
     SslMode,
+    SyncSettings,
     read_secret_file,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "NumberSettings",
     "Settings",
     "SslMode",
+    "SyncSettings",
     "actor",
     "load",
     "read_secret_file",

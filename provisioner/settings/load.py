@@ -28,6 +28,7 @@ from provisioner.settings.model import (
     NodeSettings,
     NumberSettings,
     Settings,
+    SyncSettings,
 )
 
 PREFIX = "PROVISIONER_"
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "apply": ApplySettings,
     "history": HistorySettings,
     "asterisk": AsteriskSettings,
+    "sync": SyncSettings,
 }
 
 

@@ -147,6 +147,20 @@ class HistorySettings(_Model):
     keep_days: int = Field(default=365, ge=0, le=36500)
 
 
+class SyncSettings(_Model):
+    """The daemon that keeps nodes told; times are seconds.
+
+    ``port`` serves metrics and health on 127.0.0.1 (0: not at all). ``poll`` is how often the database is
+    looked at unasked. A node that was ``away`` for longer gets its whole caches expired instead of every
+    object that changed meanwhile.
+    """
+
+    port: int = Field(default=9469, ge=0, le=65535)
+    poll: float = Field(default=5.0, ge=0.1, le=3600)
+    away: int = Field(default=86400, ge=1, le=31536000)
+    log: Literal["json", "text"] = "json"
+
+
 class AsteriskSettings(_Model):
     """What the rendered configuration and the compiled rows say; the same for every node.
 
@@ -252,6 +266,7 @@ class Settings(_Model):
     apply: ApplySettings = ApplySettings()
     history: HistorySettings = HistorySettings()
     asterisk: AsteriskSettings = AsteriskSettings()
+    sync: SyncSettings = SyncSettings()
     nodes: tuple[NodeSettings, ...] = ()
     home: Path
     source: Path | None = None
