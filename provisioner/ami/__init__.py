@@ -16,7 +16,7 @@ from provisioner.ami.actions import (
     SetMaintenance,
 )
 from provisioner.ami.client import Backoff, Client
-from provisioner.ami.delivery import Delivery
+from provisioner.ami.delivery import Delivery, ExpireContacts, deliver
 from provisioner.ami.fleet import Fleet
 from provisioner.ami.held import stale
 from provisioner.ami.registrations import (
@@ -42,6 +42,7 @@ __all__ = [
     "DeviceStates",
     "EndpointState",
     "ExpireCache",
+    "ExpireContacts",
     "ExpireObject",
     "Expired",
     "Fleet",
@@ -59,5 +60,6 @@ __all__ = [
     "Right",
     "SetMaintenance",
     "ShowEndpoint",
+    "deliver",
     "stale",
 ]

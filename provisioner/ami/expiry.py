@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from provisioner.ami.action import Action
@@ -34,30 +34,42 @@ class Expiry:
     no_cache: frozenset[str] = frozenset()
 
 
-async def expire(client: Client, objects: Sequence[ExpireObject]) -> Expiry:
-    """Expire these objects, twice where the node caches any; returns what the first pass found.
+class Expiring:
+    """Expire objects of one node at once, and all of them :meth:`again`, where the node caches any.
 
     The second pass is for a row that Asterisk had read just before our commit: it may put the old row into
     its cache only after the first pass, where it would stay in force for the lifetime of the cache.
     """
-    by_type: dict[str, list[ExpireObject]] = defaultdict(list)
-    for action in objects:
-        by_type[action.type].append(action)
-    whole = frozenset(type for type, named in by_type.items() if len(named) > MANY_OBJECTS)
-    actions: list[ExpireObject | ExpireCache] = [ExpireCache(type) for type in sorted(whole)]
-    actions += [action for action in objects if action.type not in whole]
-    found = await _all(client, actions)
-    no_cache = frozenset(
-        action.type for action, what in zip(actions, found, strict=True) if what is Expired.NO_CACHE
-    )
-    cached = [action for action in actions if action.type not in no_cache]
-    if cached:
-        await asyncio.sleep(SETTLE_SECONDS)
-        await _all(client, cached)
-    counts = Counter(found[len(whole) :])
-    return Expiry(counts[Expired.EXPIRED], counts[Expired.NOT_CACHED], whole - no_cache, no_cache)
 
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._found: dict[ExpireObject | ExpireCache, Expired] = {}
 
-async def _all(client: Client, actions: Sequence[ExpireObject | ExpireCache]) -> list[Expired]:
-    each: Sequence[Action[Expired]] = actions
-    return await client.call_all(each)
+    async def caches(self, types: Iterable[str]) -> None:
+        """Expire the whole caches of these types."""
+        await self._first([ExpireCache(type) for type in types])
+
+    async def objects(self, objects: Sequence[ExpireObject]) -> None:
+        """Expire these objects, or of very many of a type its whole cache."""
+        by_type = Counter(action.type for action in objects)
+        whole = frozenset(type for type, count in by_type.items() if count > MANY_OBJECTS)
+        await self.caches(sorted(whole))
+        await self._first([action for action in objects if action.type not in whole])
+
+    async def again(self) -> Expiry:
+        """Expire all of it a second time; returns what the first pass found."""
+        no_cache = frozenset(action.type for action, what in self._found.items() if what is Expired.NO_CACHE)
+        cached = [action for action in self._found if action.type not in no_cache]
+        if cached:
+            await asyncio.sleep(SETTLE_SECONDS)
+            await self._all(cached)
+        counts = Counter(what for action, what in self._found.items() if isinstance(action, ExpireObject))
+        whole = frozenset(action.type for action in self._found if isinstance(action, ExpireCache))
+        return Expiry(counts[Expired.EXPIRED], counts[Expired.NOT_CACHED], whole - no_cache, no_cache)
+
+    async def _first(self, actions: Sequence[ExpireObject | ExpireCache]) -> None:
+        self._found.update(zip(actions, await self._all(actions), strict=True))
+
+    async def _all(self, actions: Sequence[ExpireObject | ExpireCache]) -> list[Expired]:
+        each: Sequence[Action[Expired]] = actions
+        return await self._client.call_all(each)

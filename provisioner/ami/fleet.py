@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Literal, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from provisioner.ami.actions import CACHED_TYPES, ExpireObject
 from provisioner.ami.client import Backoff, Client
@@ -24,37 +25,48 @@ R = TypeVar("R")
 class Fleet:
     """The nodes of the settings, each reached anew for every call and left afterwards.
 
-    ``contacts`` is where they keep registrations, ``sweep_seconds`` their contact_expiration_check_interval.
-    No method raises for a node: what went wrong is the ``error`` of its result, one sentence that names it.
-    Not for use inside a running event loop.
+    ``sweep_seconds`` is their contact_expiration_check_interval. No method raises for a node: what went wrong
+    is the ``error`` of its result, one sentence that names it. Not for use inside a running event loop.
     """
 
     def __init__(
         self,
         nodes: Sequence[NodeSettings],
-        contacts: Literal["astdb", "realtime"] = "astdb",
         sweep_seconds: float = 30,
         backoff: Backoff | None = None,
     ) -> None:
         self.nodes = tuple(nodes)
-        self._contacts = contacts
         self._sweep_seconds = sweep_seconds
         self._backoff = backoff
 
-    def deliver(self, orders: Mapping[str, Sequence[NodeOrder]]) -> tuple[NodeResult, ...]:
+    def deliver(
+        self,
+        orders: Mapping[str, Sequence[NodeOrder]],
+        whole: Collection[str] = (),
+        expire_contacts: Callable[[str, Mapping[str, int]], int] | None = None,
+    ) -> tuple[NodeResult, ...]:
         """Carry out each node's orders; a result for every node of the fleet, in its order.
 
-        A node with no orders is not contacted. After an error nothing is known to be done: deliver the same
+        Of the nodes in ``whole`` the whole caches are expired. Where contacts are in the database,
+        ``expire_contacts`` leaves a node of this name only so many of them; it is called in threads. A node
+        with nothing to do is not contacted. After an error nothing is known to be done: deliver the same
         orders again.
         """
 
         async def one(client: Client) -> NodeResult:
             name = client.node.name
-            done = await deliver(client, orders[name], self._contacts, self._sweep_seconds)
+            done = await deliver(
+                client,
+                orders.get(name, ()),
+                whole=name in whole,
+                expire_contacts=partial(expire_contacts, name) if expire_contacts else None,
+                sweep_seconds=self._sweep_seconds,
+            )
             return NodeResult(name, details=done)
 
         def idle(node: NodeSettings) -> NodeResult | None:
-            return None if orders.get(node.name) else NodeResult(node.name, details=Delivery())
+            busy = orders.get(node.name) or node.name in whole
+            return None if busy else NodeResult(node.name, details=Delivery())
 
         return self._on_all(one, lambda node, error: NodeResult(node.name, error), idle)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from provisioner.ami.actions import CACHED_TYPES, ExpireCache, Expired, ExpireObject, ReloadModule
 from provisioner.ami.client import Client
-from provisioner.ami.expiry import expire
+from provisioner.ami.expiry import Expiring
 from provisioner.ami.results import ReloadResult
 
 
@@ -27,7 +27,9 @@ async def reload(client: Client, endpoint_ids: Collection[str] | None) -> Reload
     objects = [ExpireObject(type, id) for id in dict.fromkeys(endpoint_ids) for type in CACHED_TYPES]
     if not objects:
         return ReloadResult(name, "nothing to do: no endpoint was named")
-    done = await expire(client, objects)
+    expiring = Expiring(client)
+    await expiring.objects(objects)
+    done = await expiring.again()
     if done.no_cache == frozenset(CACHED_TYPES):
         return await _reload_module(client)
     if done.whole:

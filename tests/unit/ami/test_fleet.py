@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -183,14 +183,61 @@ def test_a_contact_whose_aor_is_gone_is_waited_for_but_not_for_ever() -> None:
     assert 1 <= time.monotonic() - start < 3
 
 
-def test_contacts_in_realtime_are_only_looked_at_and_those_over_the_limit_named() -> None:
+def test_contacts_in_the_database_are_expired_there_and_again_where_a_phone_came_back() -> None:
     astdb = Astdb(contacts_of("7001;@a", "7001;@b", "7002;@a"), {"7001", "7002"})
-    orders = [NodeOrder("7001", ALL, 1), NodeOrder("7002", ALL, 1)]
+    orders = [NodeOrder("7001", ALL, 1), NodeOrder("7002", ALL, 1), NodeOrder("7003", ALL)]
+    asked: list[tuple[str, dict[str, int]]] = []
+
+    def expire_contacts(node: str, keep: Mapping[str, int]) -> int:
+        asked.append((node, dict(keep)))
+        if len(asked) == 2:
+            astdb.contacts.pop("contact/7001;@a")
+        return 1
+
     with astdb.fake().running() as fake:
-        (result,) = Fleet((fake.node(),), contacts="realtime").deliver({"pbx1": orders})
+        (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders}, expire_contacts=expire_contacts)
+    assert asked == [("pbx1", {"7001": 1, "7002": 1}), ("pbx1", {"7001": 1})]
+    assert result.details is not None
+    assert (result.details.evicted, result.details.over) == (2, frozenset())
+    assert set(fake.actions()) == {"SorceryMemoryCacheExpireObject", "Getvar"}
+
+
+def test_contacts_that_do_not_go_are_named() -> None:
+    astdb = Astdb(contacts_of("7001;@a"), {"7001"})
+    with astdb.fake().running() as fake:
+        (result,) = Fleet((fake.node(),)).deliver(
+            {"pbx1": [NodeOrder("7001", ALL, 0)]}, expire_contacts=lambda node, keep: 0
+        )
     assert result.details is not None
     assert result.details.over == {"7001"}
-    assert set(fake.actions()) == {"SorceryMemoryCacheExpireObject", "Getvar"}
+
+
+def test_an_order_that_cuts_nobody_off_does_not_wait_for_one_that_does() -> None:
+    astdb = Astdb(contacts_of("7001;@a"), {"7001"})
+    with astdb.fake().running() as fake:
+        orders = [NodeOrder("7001", ALL, 0), NodeOrder("7002", frozenset({"auth"}))]
+        Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": orders})
+    first, second = fake.received[1:3]
+    assert (first["Action"], first["Object"]) == ("SorceryMemoryCacheExpireObject", "7002")
+    assert second["Action"] == "DBGetTree"
+
+
+def test_whole_caches_are_expired_twice_and_nothing_by_name_but_phones_are_cut_off() -> None:
+    astdb = Astdb(contacts_of("7001;@a"), {"7001"})
+    with astdb.fake().running() as fake:
+        fake.answers["SorceryMemoryCacheExpire"] = answer("expire_all")
+        (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver(
+            {"pbx1": [NodeOrder("7001", frozenset(), 0)]}, whole={"pbx1"}
+        )
+    assert [headers.get("Cache") for headers in fake.received[1:4]] == [
+        "res_pjsip/endpoint",
+        "res_pjsip/auth",
+        "res_pjsip/aor",
+    ]
+    assert fake.actions().count("SorceryMemoryCacheExpire") == 6
+    assert "SorceryMemoryCacheExpireObject" not in fake.actions()
+    assert result.details == Delivery(1, whole=ALL, evicted=1)
+    assert astdb.contacts == {}
 
 
 def test_a_node_without_orders_is_not_contacted() -> None:
