@@ -1,4 +1,4 @@
-"""Settings of the product: models, and the one reader of file and environment."""
+"""Settings of the product: models, and the only readers of file and environment."""
 
 from provisioner.settings.load import actor, load
 from provisioner.settings.model import (
@@ -12,6 +12,7 @@ from provisioner.settings.model import (
     SyncSettings,
     read_secret_file,
 )
+from provisioner.settings.supervisor import Supervisor, supervisor
 
 __all__ = [
     "AsteriskSettings",
@@ -21,8 +22,10 @@ __all__ = [
     "NumberSettings",
     "Settings",
     "SslMode",
+    "Supervisor",
     "SyncSettings",
     "actor",
     "load",
     "read_secret_file",
+    "supervisor",
 ]

@@ -1,4 +1,4 @@
-"""Settings: one TOML file, then ``PROVISIONER_*`` variables over it. The only reader of ``os.environ``.
+"""Settings: one TOML file, then ``PROVISIONER_*`` variables over it.
 
 The file is the first of: ``--config``, ``PROVISIONER_CONFIG``, ``./provisioner.toml``,
 ``$PROVISIONER_HOME/provisioner.toml``, ``/etc/provisioner/provisioner.toml``; none is needed.
