@@ -35,7 +35,8 @@ class Metrics:
     """The metrics of one daemon, in a registry of their own. Times are seconds; any thread may call."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each counter, which nobody looks at
+        # Else each counter has a second series that nobody looks at.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry()
         node = ["node"]
         self._lag = Gauge(
