@@ -1,11 +1,11 @@
-"""Finds the folders that travel with the package: `sql`, `asterisk_conf` and `docker`."""
+"""Finds the folders that travel with the package: `sql`, `asterisk_conf`, `docker` and `systemd`."""
 
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from provisioner.errors import ProvisionerError
 
-ResourceName = Literal["sql", "asterisk_conf", "docker"]
+ResourceName = Literal["sql", "asterisk_conf", "docker", "systemd"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 

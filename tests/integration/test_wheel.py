@@ -72,6 +72,7 @@ def test_the_wheel_holds_migrations_templates_and_dockerfiles_and_no_litter(whee
         "sql/schema.sql",
         "asterisk_conf/pjsip.conf.j2",
         "docker/asterisk/Dockerfile",
+        "systemd/provisioner-sync.service",
     ):
         assert f"provisioner/_data/{needed}" in names
     assert any(name.startswith("provisioner/_data/sql/versions/") for name in names)
