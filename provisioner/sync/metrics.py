@@ -108,6 +108,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         self._lock = threading.Lock()
+        self._speaks = True
         self._of_node: dict[str, set[_Series]] = {}
 
     def round_done(
@@ -144,6 +145,8 @@ class Metrics:
     def backlog(self, node: str, changes: int, lag_seconds: float) -> None:
         """What the node was not told yet. While there is something, its lag grows on by itself."""
         self._known(node)
+        if not self._speaks:
+            return
         self._note(node, self._lag, node)
         self._note(node, self._queue, node)
         self._queue.labels(node).set(changes)
@@ -154,12 +157,15 @@ class Metrics:
     def node_up(self, node: str, up: bool) -> None:
         """Whether we are logged in there."""
         self._known(node)
+        if not self._speaks:
+            return
         self._note(node, self._up, node)
         self._up.labels(node).set(up)
 
     def leading(self, leads: bool) -> None:
-        """Whether this daemon leads. One that stands by knows nothing of nodes, and says nothing of them."""
+        """Whether this daemon leads. One that stands by knows nothing of nodes, and is silent on them."""
         self._leader.set(leads)
+        self._speaks = leads
         if not leads:
             for gauge in (self._lag, self._queue, self._up):
                 gauge.clear()

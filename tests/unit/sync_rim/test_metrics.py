@@ -121,6 +121,8 @@ def test_a_daemon_that_stands_by_says_nothing_of_nodes_backlog_but_keeps_its_cou
     metrics.node_up("pbx1", True)
     told(metrics)
     metrics.leading(False)
+    metrics.node_up("pbx1", False)  # its connection ends a moment later
+    metrics.backlog("pbx1", 4, 10.0)
 
     found = {name: value for (name, _), value in samples(metrics).items()}
     assert found["provisioner_sync_leader"] == 0
