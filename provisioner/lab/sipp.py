@@ -1,4 +1,8 @@
-"""Scripted registrations with SIPp: one quick check, or thousands."""
+"""Scripted registrations with SIPp: one quick check, or thousands as fast as the server takes them.
+
+By somebody else's code, in a container. Where phones register while something else happens, or milliseconds
+count, take :mod:`~provisioner.lab.sip`.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import ssl
@@ -12,6 +11,7 @@ from typing import Self
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from provisioner.lab.digest import read_challenge
 from provisioner.secret import Secret
 
 _WAIT = 10.0
@@ -43,16 +43,10 @@ class Browser:
         status, challenge = self._register("")
         if status != 401:
             return status
-        asked = dict(re.findall(r'(\w+)="?([^",]+)"?', _header(challenge, "WWW-Authenticate")))
-        assert asked["qop"] == "auth"
-        realm, nonce, uri, client = asked["realm"], asked["nonce"], "sip:127.0.0.1", secrets.token_hex(8)
-        person = _md5(f"{self.id}:{realm}:{secret.reveal()}")
-        answer = _md5(f"{person}:{nonce}:00000001:{client}:auth:{_md5(f'REGISTER:{uri}')}")
-        return self._register(
-            f'Authorization: Digest username="{self.id}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
-            f'response="{answer}", opaque="{asked["opaque"]}", algorithm=MD5, qop=auth, nc=00000001, '
-            f'cnonce="{client}"\r\n'
-        )[0]
+        asked = read_challenge([_header(challenge, "WWW-Authenticate")])
+        assert asked is not None
+        answer = asked.answer(self.id, secret, "REGISTER", "sip:127.0.0.1")
+        return self._register(f"Authorization: {answer}\r\n")[0]
 
     def refuse_call(self) -> str:
         """Wait for a call and say that it is busy; returns the INVITE."""
@@ -91,7 +85,3 @@ def _header(message: str, name: str) -> str:
     found = re.search(rf"^{name}: *(.*?)\r$", message, re.MULTILINE | re.IGNORECASE)
     assert found, f"no {name} in {message}"
     return found[1]
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
