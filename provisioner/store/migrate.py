@@ -17,16 +17,20 @@ from provisioner.resources import resource_dir
 from provisioner.store.names import Tables, quote
 from provisioner.store.rows import reflect
 from provisioner.store.tables import SCHEMA, made_tables
+from provisioner.store.watch import watch
 
 _LIMITS: Final = ("SET LOCAL statement_timeout = '10min'", "SET LOCAL lock_timeout = '2min'")
 _LOCK: Final = "SELECT pg_advisory_xact_lock(1886547830, 2)"
 
 
-def upgrade(connection: Connection, tables: Tables, asterisk_tables: bool, to: str = "head") -> None:
+def upgrade(
+    connection: Connection, tables: Tables, asterisk_tables: bool, triggers: bool = False, to: str = "head"
+) -> None:
     """Run what is missing up to the migration ``to``, in the connection's transaction; another one waits.
 
     Tables of Asterisk's that are there already are altered only with ``asterisk_tables``: then they get the
-    columns they lack, and the rule that an endpoint needs an auth.
+    columns they lack, and the rule that an endpoint needs an auth; or with ``triggers``, which note every
+    change of them. Raises StoreError where that cannot be.
     """
     for limit in _LIMITS:
         connection.exec_driver_sql(limit)
@@ -44,6 +48,8 @@ def upgrade(connection: Connection, tables: Tables, asterisk_tables: bool, to: s
     command.upgrade(config, to)
     if asterisk_tables:
         _complete(connection, tables)
+    if triggers:
+        watch(connection, tables)
 
 
 def current_revision(connection: Connection) -> str | None:

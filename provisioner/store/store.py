@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
@@ -18,10 +18,15 @@ from provisioner.store import outbox, roles, rows
 from provisioner.store.engine import STATEMENT_TIMEOUT, make_engine, parse_url, place
 from provisioner.store.findings import Finding
 from provisioner.store.history import Origin
+from provisioner.store.leading import is_led
 from provisioner.store.names import Tables
-from provisioner.store.outbox import Pending
+from provisioner.store.outbox import Due, NodeState
 from provisioner.store.transaction import Transaction
 from provisioner.store.translate import translated
+from provisioner.store.watch import is_watched
+
+if TYPE_CHECKING:
+    from provisioner.store.listen import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,9 @@ class Store:
         """
         origin = Origin(actor, command, file, file_sha256, undoes)
         with self._connected() as connection:
-            yield Transaction(connection, self._names, origin)
+            work = Transaction(connection, self._names, origin)
+            yield work
+            work.note_xid()
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -109,23 +116,77 @@ class Store:
         with self._connected(reading=True) as connection:
             return rows.reflect(connection, self._names)
 
-    def pending(self, node: str) -> tuple[Pending, ...]:
-        """What this node is still to be told, oldest first."""
-        with self._connected(reading=True) as connection:
-            return outbox.pending(connection, node)
+    # -- what the nodes are told
 
-    def delivered(self, ids: Iterable[int]) -> None:
-        """The node was told these."""
+    def due(self, node: str) -> Due:
+        """What this node is still to be told. One that is not known yet is to expire its whole caches."""
+        with self._at_once() as connection:
+            return outbox.due(connection, node)
+
+    def told(self, due: Due) -> None:
+        """The node did all of it; what every node was told is removed.
+
+        Two who tell the same node at once are safe: its position never goes backwards.
+        """
+        with self._at_once() as connection:
+            outbox.told(connection, due)
+
+    def know(self, nodes: Sequence[str]) -> None:
+        """Keep changes for these nodes from now on; those that are new are to expire their whole caches."""
         with self._connected() as connection:
-            outbox.delivered(connection, ids)
+            outbox.know(connection, nodes)
 
-    def expire_contacts(self, endpoint_id: str, keep: int) -> int:
-        """Let all but the newest ``keep`` contacts in ps_contacts expire; returns how many those are.
+    def forget(self, nodes: Sequence[str]) -> None:
+        """These nodes are gone for good: nothing is kept for them."""
+        with self._connected() as connection:
+            outbox.forget(connection, nodes)
 
-        Only where contacts are kept in the database (``contacts = "realtime"``).
+    def states(self) -> tuple[NodeState, ...]:
+        """How far behind every known node is, by name."""
+        with self._at_once() as connection:
+            return outbox.states(connection)
+
+    def note_error(self, node: str, error: str | None) -> None:
+        """Say in its state why the node could not be told."""
+        with self._at_once() as connection:
+            outbox.note_error(connection, node, error)
+
+    def is_told(self, xid: str, nodes: Sequence[str]) -> frozenset[str]:
+        """Those of these nodes that were told all that a transaction changed (:attr:`Transaction.xid`).
+
+        All of them where it changed nothing that they have to know.
+        """
+        with self._at_once() as connection:
+            return outbox.is_told(connection, xid, nodes)
+
+    def trim(self, away: float) -> int:
+        """Remove what every node was told, and what is older than ``away`` seconds; returns how many went.
+
+        A node that was not told of something removed is to expire its whole caches. What cuts phones off
+        stays until every node was told.
         """
         with self._connected() as connection:
-            return outbox.expire_contacts(connection, self._names, {endpoint_id: keep})
+            return outbox.trim(connection, away)
+
+    def daemon_runs(self) -> bool:
+        """Whether a daemon leads: it keeps the nodes told."""
+        with self._at_once() as connection:
+            return is_led(connection)
+
+    def listener(self) -> Listener:
+        """A connection that hears of changes, for asyncio."""
+        from provisioner.store.listen import Listener  # asyncio takes long to load
+
+        return Listener(self._url)
+
+    def expire_contacts(self, keep: Mapping[str, int], node: str, known: Collection[str]) -> int:
+        """Let contacts in ps_contacts expire (``contacts = "realtime"``); returns how many those are.
+
+        ``keep`` says how many of each AOR stay. Of an AOR that keeps none, contacts registered at ``node`` go,
+        and those at none of the ``known`` nodes; of another all but the newest, wherever they are registered.
+        """
+        with self._connected() as connection:
+            return outbox.expire_contacts(connection, self._names, keep, node, known)
 
     def check(self, asterisk_role: str | None = None) -> tuple[Finding, ...]:
         """Everything that is wrong with the database; empty when all is well."""
@@ -134,15 +195,22 @@ class Store:
         with self._connected(reading=True) as connection:
             return check(connection, self._names, asterisk_role)
 
-    def upgrade(self, asterisk_tables: bool = False) -> None:
+    def upgrade(self, asterisk_tables: bool = False, triggers: bool = False) -> None:
         """Bring the database up to date, in one transaction; two at once are safe.
 
-        With ``asterisk_tables`` tables of Asterisk's that were there before get what they lack.
+        With ``asterisk_tables`` tables of Asterisk's that were there before get what they lack; with
+        ``triggers`` whatever anybody changes in them is noted for the nodes. Raises StoreError where they are
+        views, which have no such triggers.
         """
         from provisioner.store import migrate  # Alembic takes long to load
 
         with self._connected() as connection:
-            migrate.upgrade(connection, self._names, asterisk_tables)
+            migrate.upgrade(connection, self._names, asterisk_tables, triggers)
+
+    def watched(self) -> bool:
+        """Whether triggers note every change of endpoints, auths and AORs, whoever makes it."""
+        with self._at_once() as connection:
+            return is_watched(connection, self._names)
 
     def grant_asterisk(self, role: str, password: Secret) -> None:
         """Make the role Asterisk logs in with, or set its password and rights anew.
@@ -166,6 +234,12 @@ class Store:
                 work.rollback()
             else:
                 self._commit(connection)
+
+    @contextmanager
+    def _at_once(self) -> Iterator[Connection]:
+        """Every statement commits for itself: no lock waits for another answer of ours."""
+        with translated(self._where), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def _commit(self, connection: Connection) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Our own tables, as the statements need them; what they really are is in sql/versions."""
+"""Our own tables; what they really are is in sql/versions. What changed since is in outbox.py, as SQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
-    Integer,
     MetaData,
     SmallInteger,
     Table,
@@ -99,17 +98,6 @@ past_secrets = Table(
     Column("realm", Text, nullable=False),
     Column("secret_plain", Text),
     Column("secret_length", SmallInteger),
-)
-
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("node", Text, nullable=False),
-    Column("endpoint_id", Text, nullable=False),
-    Column("expire", ARRAY(Text), nullable=False),
-    Column("keep_contacts", Integer),
-    Column("created_at", DateTime(timezone=True), nullable=False),
 )
 
 made_tables = Table(

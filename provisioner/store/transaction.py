@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from provisioner.plan import NodeOrder, Plan, merge_orders
+from provisioner.plan import NodeOrder, Plan
 from provisioner.plan.users import UserChange
 from provisioner.realtime import ColumnSet, Rows
 from provisioner.records import Credentials, User
@@ -32,6 +32,7 @@ class Transaction:
         self._given: set[str] = set()
         self._locked = False
         self._columns: ColumnSet | None = None
+        self._xid: str | None = None
 
     # -- users
 
@@ -199,13 +200,23 @@ class Transaction:
 
     # -- what is told
 
-    def queue(self, nodes: Sequence[str], orders: Sequence[NodeOrder]) -> None:
-        """Every node is to be told every order once this transaction is committed."""
-        outbox.queue(self._connection, nodes, orders)
+    def know(self, nodes: Sequence[str]) -> None:
+        """Keep changes for these nodes, this one's too; call it first, as it may wait for other writers."""
+        outbox.know(self._connection, nodes)
 
-    def expire_contacts(self, orders: Iterable[NodeOrder]) -> None:
-        """Let the contacts in ps_contacts that these orders do not keep expire; the nodes remove them."""
-        keep = {order.endpoint_id: order.keep_contacts for order in merge_orders(orders)}
-        outbox.expire_contacts(
-            self._connection, self._names, {aor: kept for aor, kept in keep.items() if kept is not None}
-        )
+    def queue(self, orders: Sequence[NodeOrder], node: str | None = None) -> None:
+        """Every node, or this one alone, is to be told these orders once this transaction is committed.
+
+        Where triggers note every change (:meth:`Store.watched`), they alone note what is for every node.
+        """
+        if orders:
+            outbox.queue(self._connection, self._names, orders, node)
+
+    @property
+    def xid(self) -> str | None:
+        """PostgreSQL's number of this transaction, once its block has ended; None where it wrote nothing."""
+        return self._xid
+
+    def note_xid(self) -> None:
+        """For :meth:`Store.transaction`, just before the commit."""
+        self._xid = self._connection.scalar(text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)"))
