@@ -142,7 +142,8 @@ def expire_contacts(
 
     Of those that keep none the ones registered at ``node``, or at none of ``known``; of the others all but
     the newest so many, wherever they are registered. For contacts in ps_contacts. Deleting the rows instead
-    would leave the device state "Not in use" for good. Newest is what expires last. Returns how many were set.
+    would leave the device state "Not in use" for good. Newest is what expires last. Returns how many
+    were set.
     """
     if not keep:
         return 0

@@ -182,8 +182,8 @@ class Store:
     def expire_contacts(self, keep: Mapping[str, int], node: str, known: Collection[str]) -> int:
         """Let contacts in ps_contacts expire (``contacts = "realtime"``); returns how many those are.
 
-        ``keep`` says how many of each AOR stay. Of an AOR that keeps none, contacts registered at ``node`` go,
-        and those at none of the ``known`` nodes; of another all but the newest, wherever they are registered.
+        ``keep`` says how many of each AOR stay. Of an AOR that keeps none, contacts registered at ``node``
+        go, and those at none of the ``known`` nodes; of another all but the newest, wherever those are.
         """
         with self._connected() as connection:
             return outbox.expire_contacts(connection, self._names, keep, node, known)

@@ -25,7 +25,7 @@ _MADE: Final = """
 """
 
 _RELATIONS: Final = """
-    SELECT c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT c.relname, c.relkind::text AS relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = :schema AND c.relname = ANY (CAST(:tables AS text[]))
 """
 _OTHERS: Final = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
@@ -45,9 +45,8 @@ def made_by_us(connection: Connection, tables: Tables) -> bool:
 
 def watch(connection: Connection, tables: Tables) -> None:
     """Put the triggers there, or put them there anew. Raises StoreError where there is no table for them."""
-    found = dict(
-        connection.execute(text(_RELATIONS), {"schema": tables.schema, "tables": list(TABLES)}).all()
-    )
+    asked = {"schema": tables.schema, "tables": list(TABLES)}
+    found: dict[str, str] = {row.relname: row.relkind for row in connection.execute(text(_RELATIONS), asked)}
     for table in TABLES:
         kind = found.get(table)
         if kind in ("r", "p"):

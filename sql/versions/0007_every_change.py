@@ -1,4 +1,4 @@
-"""Every change of endpoints, auths and AORs is noted for the nodes, whoever makes it; and how far each was told.
+"""Every change of endpoints, auths and AORs is noted for the nodes, and how far each node was told.
 
 The outbox had one row for each node and endpoint, written by our own commands alone. Now triggers write one
 row for each object that a statement changed, for all nodes, and a node's position is a snapshot: it is due
@@ -124,8 +124,9 @@ STATEMENTS = (
         ELSIF TG_TABLE_NAME = 'ps_endpoints' THEN
             EXECUTE format($sql$
                 WITH changed AS MATERIALIZED (
-                    SELECT coalesce(n.id, o.id) AS id, o.aors AS lost, CASE WHEN n.id IS NULL
-                        OR n.id = o.id AND (n.auth, n.aors) IS DISTINCT FROM (o.auth, o.aors) THEN 0 END AS keep,
+                    SELECT coalesce(n.id, o.id) AS id, o.aors AS lost,
+                    CASE WHEN n.id IS NULL OR n.id = o.id
+                        AND (n.auth, n.aors) IS DISTINCT FROM (o.auth, o.aors) THEN 0 END AS keep,
                     CASE WHEN CASE WHEN o.id IS NULL THEN n.mailboxes <> '' ELSE n.id = o.id
                         AND (n.mailboxes, n.aggregate_mwi, n.mwi_from_user, n.incoming_mwi_mailbox,
                             n.voicemail_extension)
@@ -156,7 +157,8 @@ STATEMENTS = (
                         IS DISTINCT FROM coalesce(
                             CASE WHEN n.password_digest IS DISTINCT FROM o.password_digest
                                  THEN substring(lower(o.password_digest) FROM 'md5:([0-9a-f]+)') END,
-                            CASE WHEN n.md5_cred IS DISTINCT FROM o.md5_cred THEN lower(o.md5_cred) END) END AS cut
+                            CASE WHEN n.md5_cred IS DISTINCT FROM o.md5_cred THEN lower(o.md5_cred) END)
+                        END AS cut
                     FROM %s
                 ), used AS MATERIALIZED (%s)
                 INSERT INTO provisioner.outbox (type, object_id, keep_contacts)
