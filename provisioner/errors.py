@@ -21,7 +21,6 @@
     │   │   └── PermissionMissing   ... because the AMI user lacks a class
     │   ├── ActionTimeout        no answer before the deadline
     │   └── ConnectionLost       the connection broke while an answer was due
-    ├── NodesNotTold             written, but these nodes do not know it yet
     ├── PlanError                a file is no saved plan, or one that was cut off
     │   ├── PlanMoved            what it was made from is not the same any more
     │   └── TooMuch              it takes more away than the limit allows, and --force was not given
@@ -139,10 +138,6 @@ class ActionTimeout(NodeError):
 
 class ConnectionLost(NodeError):
     """The connection broke while answers were due."""
-
-
-class NodesNotTold(ProvisionerError):
-    """The change is committed, but some nodes could not be told; the next command tells them."""
 
 
 class PlanError(ProvisionerError):

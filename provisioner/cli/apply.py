@@ -12,6 +12,7 @@ import click
 from provisioner.cli.common import (
     app_of,
     json_option,
+    no_wait_option,
     nodes_data,
     plain,
     print_json,
@@ -124,6 +125,7 @@ def plan(
 @yes_option
 @full_option
 @quiet_option
+@no_wait_option
 @json_option
 @click.pass_context
 @stoppable()

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 node_option = click.option("--node", metavar="NAME", help="Only this node of the settings.")
+
+
+def _leave(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    ctx.obj["wait"] = not value
+
+
+no_wait_option = click.option(
+    "--no-wait",
+    is_flag=True,
+    expose_value=False,
+    callback=_leave,
+    help="Where `provisioner sync` runs, leave telling the nodes to it, and prove nothing.",
+)
 extension_option = click.option(
     "--extension",
     metavar="ID",
@@ -43,7 +56,8 @@ def app_of(ctx: click.Context) -> App:
     from provisioner.settings import actor, load
 
     settings = load(ctx.obj["config"])
-    app = App(settings, actor=actor(ctx.obj["actor"]), command=ctx.command_path)
+    wait = ctx.obj.get("wait", True)
+    app = App(settings, actor=actor(ctx.obj["actor"]), command=ctx.command_path, wait=wait)
     ctx.call_on_close(app.close)
     return app
 
@@ -115,7 +129,8 @@ def report_nodes(ctx: click.Context, nodes: Iterable[Told]) -> None:
     failed = False
     for told in nodes:
         if told.ok:
-            click.echo(f"node {told.node}: told and proven in {told.seconds * 1000:.0f} ms", err=True)
+            took = f" in {told.seconds * 1000:.0f} ms" if told.seconds else ""
+            click.echo(f"node {told.node}: {told.reached}{took}", err=True)
         else:
             failed = True
             why = (told.error or "").rstrip(".")

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli.apply import force_option, full_option, quiet_option, yes_option
-from provisioner.cli.common import app_of, json_option, nodes_data, plain, print_json, report_nodes, stoppable
+from provisioner.cli.common import (
+    app_of,
+    json_option,
+    no_wait_option,
+    nodes_data,
+    plain,
+    print_json,
+    report_nodes,
+    stoppable,
+)
 from provisioner.cli.progress import shown_progress
 from provisioner.errors import Interrupted
 
@@ -32,6 +41,7 @@ _ALL = "*"
 @full_option
 @quiet_option
 @click.option("--exit-code", is_flag=True, help="Exit with 3 where something is left to be mended.")
+@no_wait_option
 @json_option
 @click.pass_context
 @stoppable()

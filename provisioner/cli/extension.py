@@ -8,6 +8,7 @@ from provisioner.cli.common import (
     app_of,
     json_option,
     lines_option,
+    no_wait_option,
     plain,
     read_secret,
     report_outcome,
@@ -32,6 +33,7 @@ def extension() -> None:
 )
 @lines_option
 @secret_stdin_option
+@no_wait_option
 @json_option
 @click.pass_context
 def add(
@@ -61,6 +63,7 @@ def add(
 @click.argument("login")
 @click.argument("id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@no_wait_option
 @json_option
 @click.pass_context
 def delete(ctx: click.Context, login: str, id: str, yes: bool, as_json: bool) -> None:

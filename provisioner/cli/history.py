@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.apply import carry_out, full_option, quiet_option, yes_option
-from provisioner.cli.common import app_of, json_option, plain, print_json, print_table, stoppable
+from provisioner.cli.common import (
+    app_of,
+    json_option,
+    no_wait_option,
+    plain,
+    print_json,
+    print_table,
+    stoppable,
+)
 
 if TYPE_CHECKING:
     from provisioner.service.history import Shown
@@ -89,6 +97,7 @@ def show(ctx: click.Context, id: int, full: bool, as_json: bool) -> None:
 @yes_option
 @full_option
 @quiet_option
+@no_wait_option
 @json_option
 @click.pass_context
 @stoppable()

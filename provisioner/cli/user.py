@@ -9,6 +9,7 @@ from provisioner.cli.common import (
     extension_option,
     json_option,
     lines_option,
+    no_wait_option,
     plain,
     print_json,
     print_table,
@@ -40,6 +41,7 @@ user.add_command(extension)
 @click.option("--webrtc", is_flag=True, help="The phones are browsers (SIP over WebSocket, DTLS).")
 @click.option("--inactive", is_flag=True, help="Create the user disabled.")
 @secret_stdin_option
+@no_wait_option
 @json_option
 @click.pass_context
 def add(
@@ -137,6 +139,7 @@ def list_(ctx: click.Context, deleted: bool, as_json: bool) -> None:
 )
 @click.option("--webrtc/--no-webrtc", default=None, help="Whether the phones are browsers.")
 @extension_option
+@no_wait_option
 @json_option
 @click.pass_context
 def set_(
@@ -167,6 +170,7 @@ def set_(
 
 @user.command()
 @click.argument("login")
+@no_wait_option
 @json_option
 @click.pass_context
 def disable(ctx: click.Context, login: str, as_json: bool) -> None:
@@ -182,6 +186,7 @@ def disable(ctx: click.Context, login: str, as_json: bool) -> None:
 
 @user.command()
 @click.argument("login")
+@no_wait_option
 @json_option
 @click.pass_context
 def enable(ctx: click.Context, login: str, as_json: bool) -> None:
@@ -199,6 +204,7 @@ def enable(ctx: click.Context, login: str, as_json: bool) -> None:
 @click.argument("login")
 @extension_option
 @secret_stdin_option
+@no_wait_option
 @json_option
 @click.pass_context
 def secret(ctx: click.Context, login: str, extension: str | None, secret_stdin: bool, as_json: bool) -> None:
@@ -216,6 +222,7 @@ def secret(ctx: click.Context, login: str, extension: str | None, secret_stdin: 
 @user.command()
 @click.argument("login")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@no_wait_option
 @json_option
 @click.pass_context
 def delete(ctx: click.Context, login: str, yes: bool, as_json: bool) -> None:
@@ -234,6 +241,7 @@ def delete(ctx: click.Context, login: str, yes: bool, as_json: bool) -> None:
 
 @user.command()
 @click.argument("login")
+@no_wait_option
 @json_option
 @click.pass_context
 def restore(ctx: click.Context, login: str, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from provisioner.service.data import stored_data
 from provisioner.service.doctor import examine
 from provisioner.service.finding import Finding
 from provisioner.service.nodes import Status, StatusLine, status_data
-from provisioner.service.tell import Told
+from provisioner.service.told import Told
 from provisioner.service.users import Outcome
 
 __all__ = [

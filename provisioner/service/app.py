@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 class App:
     """Settings with what is made of them on first use; nothing connects before it is needed.
 
-    ``actor`` and ``command`` are what the history says of every change.
+    ``actor`` and ``command`` are what the history says of every change. Where a daemon tells the nodes, a
+    change waits for it, or not (``wait``).
     """
 
-    def __init__(self, settings: Settings, actor: str, command: str) -> None:
+    def __init__(self, settings: Settings, actor: str, command: str, wait: bool = True) -> None:
         self.settings = settings
         self.actor = actor
         self.command = command
+        self.wait = wait
 
     @cached_property
     def store(self) -> Store:
@@ -67,7 +69,7 @@ class App:
         from provisioner.ami import Fleet
 
         options = self.settings.asterisk
-        return Fleet(tuple(nodes), contacts=options.contacts, sweep_seconds=options.contact_sweep)
+        return Fleet(tuple(nodes), sweep_seconds=options.contact_sweep)
 
     def nodes(self, name: str | None) -> tuple[NodeSettings, ...]:
         """The node of that name, or all; raises SettingsError where there is none of it."""
@@ -97,12 +99,14 @@ class App:
     def change(
         self, file: str | None = None, sha256: str | None = None, undoes: int | None = None
     ) -> Iterator[Transaction]:
-        """A transaction of a change: where the database is lost, the error says that nothing was written.
+        """A transaction of a change, of which every node of the settings is to be told.
 
-        Raises CommitUnknown where nobody knows.
+        Where the database is lost, the error says that nothing was written. Raises CommitUnknown where nobody
+        knows.
         """
         try:
             with self.transaction(file, sha256, undoes) as tx:
+                tx.know([node.name for node in self.settings.nodes])
                 yield tx
         except CommitUnknown:
             raise

@@ -15,7 +15,8 @@ from provisioner.service.bulk import uncollected
 from provisioner.service.interrupt import undisturbed
 from provisioner.service.progress import Progress, silent
 from provisioner.service.secrets_file import secrets_file
-from provisioner.service.tell import Told, tell
+from provisioner.service.tell import tell
+from provisioner.service.told import Told
 from provisioner.service.write import write
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def apply(
                 after.enter_context(undisturbed())
             written = change_id
             issued.keep()
-        return _tell(app, planned, change_id, issued.count)
+        return _tell(app, planned, change_id, issued.count, tx.xid)
     except KeyboardInterrupt:
         raise _interrupted(written) from None
 
@@ -158,12 +159,12 @@ def check_limit(app: App, planned: Planned, force: bool) -> None:
         raise TooMuch(f"Nothing was written: {why}")
 
 
-def _tell(app: App, planned: Planned, change_id: int, secrets: int) -> Applied:
-    """Tell the nodes; Ctrl-C from here on leaves what is written, and the orders in their queues."""
+def _tell(app: App, planned: Planned, change_id: int, secrets: int, xid: str | None) -> Applied:
+    """Tell the nodes; Ctrl-C from here on leaves what is written, and what is due to them."""
     touched = sorted({order.endpoint_id for orders in planned.orders for order in orders})
     sample = touched if len(touched) <= SAMPLE else random.sample(touched, SAMPLE)
     proven = len(sample) if app.settings.nodes else 0
-    return Applied(planned, change_id, tell(app, sample), len(touched), proven, secrets)
+    return Applied(planned, change_id, tell(app, sample, xid), len(touched), proven, secrets)
 
 
 def _interrupted(change_id: int | None) -> Interrupted:

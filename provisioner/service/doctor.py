@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from provisioner.conf.modules import needs_websocket, preload
 from provisioner.errors import ProvisionerError
-from provisioner.plan import OBJECTS
+from provisioner.plan import OBJECTS, count
 from provisioner.service import configuration, database
 from provisioner.service.app import App
 from provisioner.service.finding import Finding
-from provisioner.service.tell import difference
+from provisioner.service.proof import difference
 
 if TYPE_CHECKING:
     from provisioner.ami import NodeCheck
@@ -35,6 +35,7 @@ def examine(app: App, node: str | None = None, directory: Path | None = None) ->
     if not nodes:
         yield Finding("nodes", False, "the settings have none", "add a table [nodes.NAME] for each Asterisk")
         return
+    yield _daemon(app)
     drivers = [f"{module}.so" for module in preload(app.settings.asterisk)]
     for found in app.fleet(nodes).check(drivers):
         yield from _node(app, found)
@@ -70,6 +71,17 @@ def _browsers(app: App) -> Iterator[Finding]:
         yield Finding("browsers", False, found, mend)
 
 
+def _daemon(app: App) -> Finding:
+    """Who tells the nodes of changes that are not ours; none of these is a fault."""
+    if not app.store.watched():
+        said = "only changes by provisioner are noticed; `provisioner db upgrade --triggers` has all noticed"
+    elif app.store.daemon_runs():
+        said = "provisioner sync runs: nodes are told of every change at once"
+    else:
+        said = "provisioner sync does not run: nodes hear of changes by others with the next command of ours"
+    return Finding("sync", True, said)
+
+
 def _node(app: App, found: NodeCheck) -> Iterator[Finding]:
     name = f"node {found.node}"
     if found.error is not None:
@@ -85,9 +97,12 @@ def _node(app: App, found: NodeCheck) -> Iterator[Finding]:
             mend = "load it in modules.conf, as `provisioner conf render` does, and restart Asterisk"
             yield Finding(f"{name}, driver", False, f"{module} is not loaded", mend)
     yield from _read_back(app, found.node)
-    pending = len(app.store.pending(found.node))
+    pending = next((one for one in app.store.states() if one.node == found.node and one.changes), None)
     if pending:
-        yield Finding(f"{name}, queue", False, f"{pending} order(s) not told yet", "run `provisioner reload`")
+        since = f", since {pending.oldest:%Y-%m-%d %H:%M:%S %Z}" if pending.oldest else ""
+        why = f" ({pending.error})" if pending.error else ""
+        said = f"{count(pending.changes, 'change')} not told yet{since}{why}"
+        yield Finding(f"{name}, queue", False, said, "run `provisioner reload`, or start `provisioner sync`")
 
 
 def _caches(app: App, name: str, found: NodeCheck) -> Iterator[Finding]:

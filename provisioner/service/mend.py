@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import Interrupted, TooMuch
-from provisioner.plan import NodeOrder, count, diff, merge_orders, orders
+from provisioner.plan import count, diff, merge_orders
 from provisioner.plan.plan import Plan
 from provisioner.plan.safety import FEW
 from provisioner.realtime import TABLES, Compiler, Rows
@@ -17,7 +17,8 @@ from provisioner.service.bulk import batches
 from provisioner.service.drift import Report, owners_of, row_plan
 from provisioner.service.interrupt import undisturbed
 from provisioner.service.progress import Progress, silent
-from provisioner.service.tell import Told, tell
+from provisioner.service.tell import tell
+from provisioner.service.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ def mend(app: App, report: Report, force: bool = False, progress: Progress = sil
                 # From here to the end of the commit Ctrl-C waits, so that we know what became of it.
                 after.enter_context(undisturbed())
             committed = True
-        return Mended(written, change_id, tell(app, _sample(report)))
+        return Mended(written, change_id, tell(app, _sample(report), tx.xid))
     except KeyboardInterrupt:
         if not committed:
             raise
@@ -86,11 +87,11 @@ def _carry_out(app: App, tx: Transaction, report: Report, progress: Progress) ->
     written = 0
     for ids in batches(report.users):
         live = [one for one in tx.lock_users(ids).values() if one.deleted_at is None]
-        written += _write(app, tx, row_plan(tx, compiler, live), owners_of(live))
+        written += _write(tx, row_plan(tx, compiler, live), owners_of(live))
         progress("mended", written, None)
-    written += _write(app, tx, _without(tx, report.strays), {})
+    written += _write(tx, _without(tx, report.strays), {})
     for name, its in report.of_node.items():
-        _queue(app, tx, [name], its)
+        tx.queue(name, merge_orders(its))
     tx.trim_history(app.settings.history.keep_days)
     return written
 
@@ -109,15 +110,7 @@ def _without(tx: Transaction, ids: Sequence[str]) -> Plan:
     return diff(Rows(), tx.rows(left))
 
 
-def _write(app: App, tx: Transaction, plan: Plan, owners: Mapping[str, StoredUser]) -> int:
+def _write(tx: Transaction, plan: Plan, owners: Mapping[str, StoredUser]) -> int:
     tx.write(plan)
     tx.note_rows(plan, owners)
-    _queue(app, tx, [node.name for node in app.settings.nodes], orders(plan))
     return len(plan)
-
-
-def _queue(app: App, tx: Transaction, nodes: Sequence[str], its: Sequence[NodeOrder]) -> None:
-    merged = merge_orders(its)
-    tx.queue(nodes, merged)
-    if app.settings.asterisk.contacts == "realtime":
-        tx.expire_contacts(merged)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.errors import InvalidRecord, Problem
+from provisioner.plan import count
 from provisioner.records import Extension, User
 from provisioner.records.text import show
 from provisioner.service.app import App
-from provisioner.service.tell import carry_out, queued
+from provisioner.service.tell import carry_out, due
 
 if TYPE_CHECKING:
     from provisioner.ami import Contact, NodeStatus, ReloadResult
@@ -37,7 +38,7 @@ class StatusLine:
 
 @dataclass(frozen=True, slots=True)
 class NodeSummary:
-    """Whether a node answered (``error`` says why not), and how many orders it is still to be told."""
+    """Whether a node answered (``error`` says why not), and of how many changes it is still to be told."""
 
     node: str
     pending: int
@@ -58,13 +59,13 @@ def status(app: App, endpoints: Sequence[str] = (), node: str | None = None) -> 
     check_endpoint_ids(endpoints)
     with app.reading() as tx:
         users = tx.list_users()
-    pending = {one.name: len(app.store.pending(one.name)) for one in asked}
+    pending = {one.node: one.changes for one in app.store.states()}
     held = app.fleet(asked).status(frozenset(endpoints) or None)
     owners = {part.endpoint_id: (user, part) for user in users for part in user.extensions}
     ids = sorted(endpoints) if endpoints else sorted(owners)
     return Status(
         tuple(line for one in held if one.ok for line in _lines(one, ids, owners)),
-        tuple(NodeSummary(one.node, pending[one.node], one.error) for one in held),
+        tuple(NodeSummary(one.node, pending.get(one.node, 0), one.error) for one in held),
     )
 
 
@@ -124,7 +125,7 @@ def status_data(found: Status) -> dict[str, Any]:
 
 
 def reload(app: App, endpoints: Sequence[str] | None, node: str | None = None) -> tuple[ReloadResult, ...]:
-    """Tell nodes what is queued, then have them read these endpoints again (None: all, (): none).
+    """Tell nodes what is due, then have them read these endpoints again (None: all, (): none).
 
     A result for each node says what was done and why, or what went wrong. Raises InvalidRecord for an id
     that no endpoint can have.
@@ -132,13 +133,13 @@ def reload(app: App, endpoints: Sequence[str] | None, node: str | None = None) -
     from provisioner.ami import ReloadResult
 
     check_endpoint_ids(endpoints or ())
-    told = carry_out(app, queued(app, node))
+    told = carry_out(app, due(app, node))
     done = []
     for one, after in zip(told, _reloaded(app, endpoints, node), strict=True):
-        words = [f"told {one.orders} queued order(s)"] if one.orders else []
+        words = [f"told of {count(one.orders, 'changed endpoint')}"] if one.orders else []
         words += [after.did] if after.did else []
         error = one.error or after.error
-        done.append(ReloadResult(one.node, "; ".join(words) or "nothing was queued", after.expired, error))
+        done.append(ReloadResult(one.node, "; ".join(words) or "nothing was due", after.expired, error))
     return tuple(done)
 
 

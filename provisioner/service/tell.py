@@ -1,164 +1,150 @@
-"""After the commit: every node is told what is queued for it, then asked whether it holds the truth."""
+"""After the commit: every node is told what is due there, then asked whether it holds the truth.
+
+Where a daemon runs (``provisioner sync``), it tells them, and is waited for; else the command does it itself.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 
-from provisioner.errors import CommitUnknown, StoreError
-from provisioner.plan import merge_orders, same
-from provisioner.realtime import AORS, ENDPOINTS, Rows
+from provisioner.errors import CommitUnknown, StoreError, StoreUnavailable
 from provisioner.service.app import App
+from provisioner.service.proof import disproofs
+from provisioner.service.told import Faults, Reached, Told
 
 if TYPE_CHECKING:
-    from provisioner.ami import EndpointState, NodeResult
-    from provisioner.settings import NodeSettings
-    from provisioner.store import Pending
+    from provisioner.ami import Delivery
+    from provisioner.store import Due
+
+_FIRST_LOOK: Final = 0.01
+_LONGEST_LOOK: Final = 0.1
+_GRACE: Final = 1.0
+"""Seconds that a node with a known fault is given, as the daemon may reach it again just now."""
+_PATIENCE: Final = 120.0
+"""Seconds that the daemon may take to tell one node."""
 
 
-class Reached(StrEnum):
-    """How far a change came with a node, in words for a report."""
-
-    NOT_TOLD = "not told"
-    NOT_PROVEN = "told, but not proven"
-    NOT_IN_FORCE = "told, but not in force"
-    NOT_NOTED = "told and proven, but that could not be noted"
-    DONE = "told and proven"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What became of a change on one node.
-
-    ``error`` is one sentence where it is not done; its orders stay queued then. ``orders`` is how many were
-    queued for it, ``evicted`` how many phones were cut off, ``seconds`` the time to the proof.
-    """
-
-    node: str
-    reached: Reached
-    orders: int = 0
-    evicted: int = 0
-    seconds: float = 0.0
-    error: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the node was told and holds what was written."""
-        return self.reached is Reached.DONE
-
-
-Queues = Mapping[str, "Sequence[Pending]"]
-
-
-def queued(app: App, node: str | None = None) -> Queues:
-    """What every node (or one) is still to be told, by its name. Raises StoreError."""
-    return {one.name: app.store.pending(one.name) for one in app.nodes(node)}
-
-
-def tell(app: App, ids: Iterable[str]) -> tuple[Told, ...]:
-    """After a change of ``ids`` was committed: deliver every node's queue, then read them back from each.
+def tell(app: App, ids: Iterable[str], xid: str | None) -> tuple[Told, ...]:
+    """After the transaction ``xid`` changed ``ids``: have every node told, then read them back from each.
 
     Raises nothing that a node or the database does, because the change is written: that is in the results.
     """
-    try:
-        queues = queued(app) if app.settings.nodes else {}
-    except StoreError as exc:
-        return tuple(Told(one.name, Reached.NOT_TOLD, error=str(exc)) for one in app.settings.nodes)
-    return carry_out(app, queues, ids)
-
-
-def carry_out(app: App, queues: Queues, ids: Iterable[str] = ()) -> tuple[Told, ...]:
-    """Deliver what is queued, read ``ids`` back from each node, and note what is done; what fails is told."""
-    if not queues:
+    names = [node.name for node in app.settings.nodes]
+    if not names:
         return ()
     started = time.monotonic()
-    nodes = [app.settings.node(name) for name in queues]
-    results, faults = _deliver(app, nodes, queues)
-    faults |= _disproofs(app, [one for one in nodes if one.name not in faults], sorted(set(ids)))
-    faults |= _note(app, {name: queue for name, queue in queues.items() if name not in faults})
+    try:
+        left = names
+        if app.store.daemon_runs():
+            if not app.wait:
+                return tuple(Told(name, Reached.LEFT) for name in names)
+            left, faults = _told_by_daemon(app, names, xid)
+            if not left:
+                return _proven(app, names, ids, faults, started)
+        return carry_out(app, due(app), ids)
+    except StoreError as exc:
+        return tuple(Told(name, Reached.NOT_TOLD, error=_why(exc)) for name in names)
+
+
+def due(app: App, node: str | None = None) -> dict[str, Due]:
+    """What every node (or one) is still to be told, by its name. Raises StoreError."""
+    names = [one.name for one in app.nodes(node)]
+    if names:
+        app.store.know(names)
+    return {name: app.store.due(name) for name in names}
+
+
+def carry_out(app: App, dues: Mapping[str, Due], ids: Iterable[str] = ()) -> tuple[Told, ...]:
+    """Tell nodes what is due, read ``ids`` back from each, and note what is done; what fails is told."""
+    if not dues:
+        return ()
+    started = time.monotonic()
+    names = list(dues)
+    results = app.fleet(map(app.settings.node, names)).deliver(
+        {name: its.orders for name, its in dues.items()},
+        frozenset(name for name, its in dues.items() if its.whole),
+        contact_expiry(app),
+    )
+    faults: Faults = {one.node: (Reached.NOT_TOLD, one.error) for one in results if not one.ok}
+    faults |= disproofs(app, [name for name in names if name not in faults], ids)
+    faults |= _note(app, [its for name, its in dues.items() if name not in faults])
+    done = {one.node: one.details for one in results}
+    return _results(names, faults, started, {name: len(its.orders) for name, its in dues.items()}, done)
+
+
+def contact_expiry(app: App) -> Callable[[str, Mapping[str, int]], int] | None:
+    """How a node's contacts in the database are let expire; None where it has them in its astdb."""
+    if app.settings.asterisk.contacts != "realtime":
+        return None
+    names = frozenset(node.name for node in app.settings.nodes)
+
+    def expire(node: str, keep: Mapping[str, int]) -> int:
+        try:
+            return app.store.expire_contacts(keep, node, names)
+        except CommitUnknown as exc:
+            raise StoreUnavailable(_why(exc)) from exc
+
+    return expire
+
+
+def _told_by_daemon(app: App, names: list[str], xid: str | None) -> tuple[list[str], Faults]:
+    """Wait for the daemon: whom it left untold, where it ended meanwhile, and whom it cannot reach."""
+    started = time.monotonic()
+    left, faults, look = list(names), Faults(), _FIRST_LOOK
+    while True:
+        told: Collection[str] = app.store.is_told(xid, left) if xid else left
+        left = [name for name in left if name not in told]
+        waited = time.monotonic() - started
+        if left and waited > _GRACE:
+            known = {one.node: one.error for one in app.store.states() if one.node in left}
+            faults |= {name: (Reached.NOT_TOLD, error) for name, error in known.items() if error}
+            if waited > _PATIENCE:
+                late = f"provisioner sync has not told it within {_PATIENCE:g} s; it goes on trying"
+                faults |= {name: (Reached.NOT_TOLD, late) for name in left if name not in faults}
+            left = [name for name in left if name not in faults]
+        if not left or not app.store.daemon_runs():
+            return left, faults
+        time.sleep(look)
+        look = min(2 * look, _LONGEST_LOOK)
+
+
+def _proven(
+    app: App, names: list[str], ids: Iterable[str], faults: Faults, started: float
+) -> tuple[Told, ...]:
+    found = faults | disproofs(app, [name for name in names if name not in faults], ids)
+    return _results(names, found, started, {}, {})
+
+
+def _results(
+    names: list[str],
+    faults: Faults,
+    started: float,
+    orders: Mapping[str, int],
+    done: Mapping[str, Delivery | None],
+) -> tuple[Told, ...]:
     seconds = time.monotonic() - started
     told = []
-    for name, queue in queues.items():
+    for name in names:
         reached, error = faults.get(name, (Reached.DONE, None))
-        details = results[name].details
-        told.append(Told(name, reached, len(queue), details.evicted if details else 0, seconds, error))
+        details = done.get(name)
+        evicted = details.evicted if details else 0
+        told.append(Told(name, reached, orders.get(name, 0), evicted, seconds, error))
     return tuple(told)
 
 
-Faults = dict[str, tuple[Reached, str | None]]
-
-
-def _deliver(
-    app: App, nodes: Sequence[NodeSettings], queues: Queues
-) -> tuple[Mapping[str, NodeResult], Faults]:
-    """Carry out what is queued, each node beside the others."""
-    fleet = app.fleet(nodes)
-    orders = {name: merge_orders(entry.order for entry in queue) for name, queue in queues.items()}
-    results = {result.node: result for result in fleet.deliver(orders)}
-    back = frozenset(id for result in results.values() if result.details for id in result.details.over)
-    if back and app.settings.asterisk.contacts == "realtime":
-        # A phone may have registered with the old rows between the commit and the expiring of the caches.
-        again = {name: [o for o in merged if o.endpoint_id in back] for name, merged in orders.items()}
+def _note(app: App, dues: Iterable[Due]) -> Faults:
+    """Note that the nodes were told; those for which that failed."""
+    faults: Faults = {}
+    for one in dues:
         try:
-            with app.transaction() as tx:
-                tx.expire_contacts([order for merged in again.values() for order in merged])
+            app.store.told(one)
         except StoreError as exc:
-            return results, {one.name: (Reached.NOT_TOLD, _why(exc)) for one in nodes}
-        results |= {result.node: result for result in fleet.deliver(again) if not result.ok}
-    faults = {name: (Reached.NOT_TOLD, result.error) for name, result in results.items() if not result.ok}
-    return results, faults
-
-
-def _disproofs(app: App, nodes: Sequence[NodeSettings], ids: Sequence[str]) -> Faults:
-    """The nodes that do not hold the rows of ``ids``, or could not be asked."""
-    if not nodes or not ids:
-        return {}
-    try:
-        with app.reading() as tx:
-            rows = tx.rows(ids)
-    except StoreError as exc:
-        return {one.name: (Reached.NOT_PROVEN, str(exc)) for one in nodes}
-    found: Faults = {}
-    for name, held in app.fleet(nodes).read_back(ids).items():
-        if held.error is not None:
-            found[name] = (Reached.NOT_PROVEN, held.error)
-            continue
-        differences = (difference(rows, id, held.endpoints.get(id)) for id in ids)
-        if first := next(filter(None, differences), None):
-            found[name] = (Reached.NOT_IN_FORCE, f"node {name}: {first}")
-    return found
-
-
-def _note(app: App, queues: Queues) -> Faults:
-    """Take what was carried out from the queues; the nodes for which that failed."""
-    try:
-        app.store.delivered(entry.id for queue in queues.values() for entry in queue)
-    except StoreError as exc:
-        return {name: (Reached.NOT_NOTED, _why(exc)) for name in queues}
-    return {}
+            faults[one.node] = (Reached.NOT_NOTED, _why(exc))
+    return faults
 
 
 def _why(exc: StoreError) -> str:
     """What happened to the database, of which CommitUnknown speaks as if it were about the change itself."""
     return "PostgreSQL was lost during the commit" if isinstance(exc, CommitUnknown) else str(exc)
-
-
-def difference(rows: Rows, id: str, held: EndpointState | None) -> str | None:
-    """How a node's endpoint differs from its rows, in words; None where it does not."""
-    endpoint, aor = rows.get(ENDPOINTS, id), rows.get(AORS, id)
-    if endpoint is None or aor is None:
-        return f"endpoint {id} is still there, though its rows are gone" if held else None
-    if held is None:
-        return (
-            f"endpoint {id} cannot be loaded: the node does not reach the database, or refuses a value of "
-            "its rows; see the node's log and `provisioner doctor`"
-        )
-    if not held.auths:
-        return f"endpoint {id} has no auth, so its phones are refused"
-    lines = aor.get("max_contacts")
-    if not same("max_contacts", held.max_contacts, lines):
-        return f"endpoint {id} still takes {held.max_contacts} phones instead of {lines}"
-    return None

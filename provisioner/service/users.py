@@ -28,7 +28,8 @@ from provisioner.records.text import show as quoted
 from provisioner.secret import Secret
 from provisioner.service.app import App
 from provisioner.service.numbers import collisions
-from provisioner.service.tell import Told, tell
+from provisioner.service.tell import tell
+from provisioner.service.told import Told
 from provisioner.service.write import maker, write
 from provisioner.store import StoredUser, Transaction
 
@@ -56,7 +57,7 @@ def add(app: App, spec: UserSpec) -> Outcome:
         made = Comparison(source=None, make=maker(app)).change(entry, None, iter(free))
         assert made is not None, "a new user is always a change"
         _write(app, tx, made)
-    return Outcome(made.user, made.issued, tell(app, made.user.endpoint_ids))
+    return Outcome(made.user, made.issued, tell(app, made.user.endpoint_ids, tx.xid))
 
 
 def change(app: App, login: str, edit: Callable[[User], Edited]) -> Outcome:
@@ -67,7 +68,7 @@ def change(app: App, login: str, edit: Callable[[User], Edited]) -> Outcome:
         after, issued = edit(before)
         if after != before:
             _write(app, tx, UserChange(Verb.UPDATE, before, after, stored.id, issued))
-    return Outcome(after, issued, tell(app, {*before.endpoint_ids, *after.endpoint_ids}))
+    return Outcome(after, issued, tell(app, {*before.endpoint_ids, *after.endpoint_ids}, tx.xid))
 
 
 def set_fields(
@@ -149,7 +150,7 @@ def add_extension(
         extension = Extension(number, part.kind, part.lines, credentials, part.label)
         after = replace(before, extensions=(*before.extensions, extension))
         _write(app, tx, UserChange(Verb.UPDATE, before, after, stored.id, (new,)))
-    return Outcome(after, (new,), tell(app, (extension.endpoint_id,)))
+    return Outcome(after, (new,), tell(app, (extension.endpoint_id,), tx.xid))
 
 
 def delete_extension(app: App, login: str, extension: str) -> Outcome:
@@ -178,7 +179,7 @@ def delete(app: App, login: str) -> Outcome:
     with app.change() as tx:
         stored = tx.stored_for_change(login)
         _write(app, tx, UserChange(Verb.DELETE, stored.user, None, stored.id))
-    return Outcome(stored.user, (), tell(app, stored.user.endpoint_ids))
+    return Outcome(stored.user, (), tell(app, stored.user.endpoint_ids, tx.xid))
 
 
 def restore(app: App, login: str) -> Outcome:
@@ -187,7 +188,7 @@ def restore(app: App, login: str) -> Outcome:
         tx.lock_numbers()
         stored = tx.stored_for_change(login, deleted=True)
         _write(app, tx, UserChange(Verb.RESTORE, stored.user, stored.user, stored.id))
-    return Outcome(stored.user, (), tell(app, stored.user.endpoint_ids))
+    return Outcome(stored.user, (), tell(app, stored.user.endpoint_ids, tx.xid))
 
 
 def show(app: App, login: str) -> StoredUser:

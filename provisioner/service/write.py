@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.plan import UserChange, Verb, diff, orders
+from provisioner.plan import UserChange, Verb, diff
 from provisioner.plan.compare import Make
 from provisioner.realtime import compile_users
 from provisioner.records import Credentials, IssuedSecret, User, digest, generate_secret
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write(app: App, tx: Transaction, changes: Sequence[UserChange], progress: Progress = silent) -> None:
-    """Carry out changes of users: records, history, Asterisk's rows, and what every node is to be told.
+    """Carry out changes of users: records, history, Asterisk's rows; what nodes are told of rests on these.
 
     First everything that is taken away, so that a number can change hands in one go. Raises Conflict where
     somebody else was quicker.
@@ -65,10 +65,6 @@ def maker(app: App) -> Make:
 def _write_rows(
     app: App, tx: Transaction, columns: ColumnSet, users: Sequence[User], ids: Sequence[str]
 ) -> None:
-    """Make the rows of these ids what the users' records say, and queue what every node has to do."""
+    """Make the rows of these ids what the users' records say."""
     plan = diff(compile_users(users, app.settings.asterisk, columns), tx.rows(ids))
     tx.write(plan)
-    to_tell = orders(plan)
-    tx.queue([node.name for node in app.settings.nodes], to_tell)
-    if app.settings.asterisk.contacts == "realtime":
-        tx.expire_contacts(to_tell)

@@ -14,7 +14,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from provisioner.plan import NodeOrder
+from provisioner.plan import NodeOrder, Plan
+from provisioner.plan import orders as orders_of
 from provisioner.store.copy import copy_rows
 from provisioner.store.names import Tables
 from provisioner.store.watch import is_watched
@@ -82,12 +83,19 @@ def forget(connection: Connection, nodes: Sequence[str]) -> None:
     connection.execute(text(_FORGET_ROWS), {"nodes": list(nodes)})
 
 
-def queue(connection: Connection, tables: Tables, orders: Sequence[NodeOrder], node: str | None) -> None:
-    """Note what our own transaction changed, or (``node``) what one node alone is to do."""
-    if node is not None:
-        know(connection, [node])
-    elif is_watched(connection, tables) or not connection.scalar(text(_ANY_NODE)):
-        return
+def note(connection: Connection, tables: Tables, plan: Plan) -> None:
+    """Note what our own transaction changed, where no triggers do."""
+    if not is_watched(connection, tables) and connection.scalar(text(_ANY_NODE)):
+        _note(connection, None, orders_of(plan))
+
+
+def queue(connection: Connection, node: str, its: Sequence[NodeOrder]) -> None:
+    """Note what one node alone is to do."""
+    know(connection, [node])
+    _note(connection, node, its)
+
+
+def _note(connection: Connection, node: str | None, orders: Sequence[NodeOrder]) -> None:
     names = ("node", "type", "object_id", "keep_contacts", "renew")
     if copy_rows(connection, "provisioner.outbox", names, _rows(orders, node)):
         connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})

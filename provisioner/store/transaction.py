@@ -194,9 +194,13 @@ class Transaction:
         return rows.foreign(self._connection, self._names)
 
     def write(self, plan: Plan) -> None:
-        """Carry out a plan. Raises Conflict when rows are not ours, or are not what the plan rests on."""
+        """Carry out a plan, of which every node is to be told once this transaction is committed.
+
+        Raises Conflict when rows are not ours, or are not what the plan rests on.
+        """
         if plan.changes:
             rows.write(self._connection, self._names, plan)
+            outbox.note(self._connection, self._names, plan)
 
     # -- what is told
 
@@ -204,13 +208,10 @@ class Transaction:
         """Keep changes for these nodes, this one's too; call it first, as it may wait for other writers."""
         outbox.know(self._connection, nodes)
 
-    def queue(self, orders: Sequence[NodeOrder], node: str | None = None) -> None:
-        """Every node, or this one alone, is to be told these orders once this transaction is committed.
-
-        Where triggers note every change (:meth:`Store.watched`), they alone note what is for every node.
-        """
+    def queue(self, node: str, orders: Sequence[NodeOrder]) -> None:
+        """This node alone is to be told these orders once this transaction is committed."""
         if orders:
-            outbox.queue(self._connection, self._names, orders, node)
+            outbox.queue(self._connection, node, orders)
 
     @property
     def xid(self) -> str | None:
