@@ -14,8 +14,12 @@ from benchmarks.machine import machine
 from benchmarks.measure import Row, Run
 
 BENCHES: Final = ("startup", "ami_status", "user_add")
-OF_SIZES: Final = ("apply", "reload")
-SIZES: Final = (1_000, 10_000, 100_000)
+OF_SIZES: Final = {
+    "apply": (1_000, 10_000, 100_000),
+    "reload": (1_000, 10_000, 100_000),
+    "effect": (10_000, 50_000),
+}
+"""Those that run for several numbers of users, and for which unless told."""
 
 
 def main() -> None:
@@ -27,19 +31,19 @@ def main() -> None:
         print(_line(row), flush=True)
 
 
-def _rows(names: Sequence[str], sizes: Sequence[int]) -> Iterator[Row]:
+def _rows(names: Sequence[str], sizes: Sequence[int] | None) -> Iterator[Row]:
     for name in names:
         run = import_module(f"benchmarks.{name}").run
         found: Iterable[Row]
-        for found in [run(size) for size in sizes] if name in OF_SIZES else [run()]:
+        for found in map(run, sizes or OF_SIZES[name]) if name in OF_SIZES else [run()]:
             yield from found
 
 
-def _asked() -> tuple[Sequence[str], Sequence[int]]:
+def _asked() -> tuple[Sequence[str], Sequence[int] | None]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     every = (*BENCHES, *OF_SIZES)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(every)}; else all of them")
-    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="numbers of users, such as 1000,10000")
+    parser.add_argument("--sizes", type=_sizes, help="numbers of users, such as 1000,10000")
     asked = parser.parse_args()
     unknown = set(asked.names) - set(every)
     if unknown:

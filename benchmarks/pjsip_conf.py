@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,6 +15,7 @@ from provisioner.ami import Client
 from provisioner.ami.actions import ReloadModule
 from provisioner.ami.registrations import EndpointState, ShowEndpoint
 from provisioner.lab import Lab
+from provisioner.secret import Secret
 from provisioner.settings import NodeSettings
 
 TEMPLATES: Final = """\
@@ -50,10 +51,12 @@ callerid = "{name}" <{number}>
 device_state_busy_at = {lines}
 [{number}](secret)
 username = {number}
-password = x1y2z3x1y2z3x1y2z3x1y2z3
+password = {secret}
 [{number}](place)
 max_contacts = {lines}
 """
+SECRET: Final = Secret("x1y2z3x1y2z3x1y2z3x1y2z3")
+"""Of everybody, unless another is given."""
 _USERS: Final = "pjsip_users.conf"
 PATIENCE: Final = 180
 """Seconds after which a reload is given up."""
@@ -88,6 +91,11 @@ class FileAsterisk:
     ) -> None:
         self._lab.close()
 
+    @property
+    def sip(self) -> str:
+        """Where it takes SIP, as ``host:port``."""
+        return self._lab.sip
+
     def rx(self, command: str) -> str:
         """What a command of Asterisk's own command line prints."""
         return self._lab.asterisk.rx(command)
@@ -98,21 +106,35 @@ class FileAsterisk:
         Raises ActionTimeout where the reload is not done after :data:`PATIENCE`.
         """
         began = time.perf_counter()
-        with self._file.open("w", encoding="utf-8") as file:
-            file.write(TEMPLATES)
-            file.writelines(
-                USER.format(number=person.number, name=person.name, lines=person.lines)
-                for person in everybody
-            )
+        self.write(everybody)
         asyncio.run(self._reload(awaited))
         return Run(time.perf_counter() - began)
 
-    async def _reload(self, awaited: Person) -> None:
+    def write(self, everybody: Sequence[Person], secrets: Mapping[str, Secret] | None = None) -> None:
+        """Write all of them; ``secrets``, by number, are those that are not :data:`SECRET`."""
+        own = secrets or {}
+        with self._file.open("w", encoding="utf-8") as file:
+            file.write(TEMPLATES)
+            file.writelines(
+                USER.format(
+                    number=person.number,
+                    name=person.name,
+                    lines=person.lines,
+                    secret=own.get(person.number, SECRET).reveal(),
+                )
+                for person in everybody
+            )
+
+    async def reload(self) -> None:
+        """Have it read the file; raises ActionTimeout where that is not done after :data:`PATIENCE`."""
         async with Client(self._node()) as client:
             await client.call(ReloadModule())
-            async with asyncio.timeout(PATIENCE):
-                while not _is(await client.call(ShowEndpoint(awaited.number)), awaited):
-                    await asyncio.sleep(0.02)
+
+    async def _reload(self, awaited: Person) -> None:
+        await self.reload()
+        async with Client(self._node()) as client, asyncio.timeout(PATIENCE):
+            while not _is(await client.call(ShowEndpoint(awaited.number)), awaited):
+                await asyncio.sleep(0.02)
 
     def _node(self) -> NodeSettings:
         its = self._lab.settings["nodes"]["lab"]

@@ -1,14 +1,22 @@
-"""The benchmarks' input is like a real one and the same in every run, and a child's memory is its own."""
+"""The benchmarks' input is like a real one and the same in every run; they measure what they say."""
 
+import asyncio
 import csv
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
+from benchmarks.effect_probe import Effects, check
 from benchmarks.measure import Run, child, median
 from benchmarks.people import changed, people, spoilt, write_csv
 from provisioner.errors import Problem
 from provisioner.files import open_input, read_entries
+from provisioner.lab.sip import Prober
 from provisioner.records import Entry
+from provisioner.secret import Secret
+from tests.unit.lab.registrar import Registrar
 
 
 def entries(path: Path) -> list[Entry | Problem]:
@@ -57,3 +65,43 @@ def test_the_peak_of_a_child_is_its_own_however_large_its_parent_is() -> None:
 
 def test_a_median_takes_the_middle_time_and_the_highest_peak() -> None:
     assert median([Run(3, 2, 50), Run(1, 1, 90), Run(9, 3, 60)]) == Run(3, 2, 90)
+
+
+def test_a_change_is_in_force_when_the_old_secret_is_refused_and_the_new_one_registers() -> None:
+    registrar = Registrar({"7000": "the-old-one"})
+    lag = 0.1
+
+    async def change(new: Secret) -> float:
+        began = time.perf_counter()
+        asyncio.get_running_loop().call_later(lag, registrar.secrets.update, {"7000": new.reveal()})
+        return began
+
+    async def main() -> Effects:
+        effects = Effects()
+        async with registrar, Prober() as prober:
+            phone = prober.phone("7000", Secret("the-old-one"), registrar.server)
+            await effects.add(phone, Secret("the-new-one"), change)
+            await check([phone], [Secret("the-old-one")])
+        return effects
+
+    effects = asyncio.run(main())
+    assert effects.seconds[0] >= lag
+    assert effects.statuses[401] == 1
+    assert effects.statuses[200] > 1
+
+
+def test_a_change_that_never_is_in_force_is_not_counted() -> None:
+    async def change(new: Secret) -> float:
+        return time.perf_counter()
+
+    async def main() -> None:
+        effects = Effects()
+        async with Registrar({"7000": "the-old-one"}) as registrar, Prober() as prober:
+            phone = prober.phone("7000", Secret("the-old-one"), registrar.server)
+            with pytest.raises(TimeoutError):
+                await effects.add(phone, Secret("the-new-one"), change, patience=0.05)
+            with pytest.raises(RuntimeError, match="7000"):
+                await check([phone], [Secret("the-old-one")])
+        assert effects.seconds == []
+
+    asyncio.run(main())
