@@ -21,6 +21,7 @@ from provisioner.cli.drift import drift
 from provisioner.cli.export import export
 from provisioner.cli.history import history, undo
 from provisioner.cli.nodes import reload, status
+from provisioner.cli.sync import sync
 from provisioner.cli.tour import demo
 from provisioner.cli.user import user
 from provisioner.errors import ProvisionerError
@@ -87,5 +88,20 @@ def main(ctx: click.Context, config: Path | None, actor: str | None, debug: bool
     ctx.obj = {"config": config, "actor": actor}
 
 
-for command in (db, user, plan, apply, export, history, undo, drift, reload, status, conf, doctor, demo):
+for command in (
+    db,
+    user,
+    plan,
+    apply,
+    export,
+    history,
+    undo,
+    drift,
+    reload,
+    status,
+    sync,
+    conf,
+    doctor,
+    demo,
+):
     main.add_command(command)
