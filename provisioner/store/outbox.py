@@ -101,9 +101,9 @@ def _note(connection: Connection, node: str | None, orders: Sequence[NodeOrder])
         connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
 
 
-def due(connection: Connection, node: str) -> Due:
-    """What this node is to be told; all of it is of one snapshot."""
-    found = connection.execute(text(_DUE), {"node": node}).all()
+def due(connection: Connection, node: str, since: str | None) -> Due:
+    """What this node is to be told, or what of it came ``since`` a position; all of it is of one snapshot."""
+    found = connection.execute(text(_DUE), {"node": node, "since": since}).all()
     *rows, (_, _, _, _, changes, position, whole, oldest) = found
     orders = tuple(NodeOrder(id, _words(kinds), keep, _renew(renew)) for id, kinds, keep, renew, *_ in rows)
     counts = {row[0]: row[4] for row in rows}
@@ -185,6 +185,10 @@ def _renew(bits: int) -> frozenset[str]:
 _POSITION: Final = """
     CASE WHEN pg_snapshot_xmax(position) <= pg_snapshot_xmax(pg_current_snapshot()) THEN position END
 """
+_SINCE: Final = """
+    CASE WHEN pg_snapshot_xmax(CAST(:since AS pg_snapshot)) <= pg_snapshot_xmax(pg_current_snapshot())
+    THEN CAST(:since AS pg_snapshot) ELSE position END
+"""
 _NODES: Final = f"""
     SELECT name, whole OR {_POSITION} IS NULL AS whole, coalesce({_POSITION}, '3:3:') AS position,
         error, told_at
@@ -209,7 +213,7 @@ _FORGET_ROWS: Final = """
 # The last row is of all together, and is there where nothing is due.
 _DUE: Final = f"""
     WITH n AS MATERIALIZED (
-        SELECT :node AS name, position, whole FROM ({_NODES}) AS known WHERE name = :node
+        SELECT :node AS name, {_SINCE} AS position, whole FROM ({_NODES}) AS known WHERE name = :node
         UNION ALL SELECT :node, '3:3:', true
         LIMIT 1
     )

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from provisioner.errors import CommitUnknown
 from provisioner.realtime import ColumnSet
 from provisioner.secret import Secret
-from provisioner.store import outbox, roles, rows
+from provisioner.store import contacts, outbox, roles, rows
 from provisioner.store.engine import STATEMENT_TIMEOUT, make_engine, parse_url, place
 from provisioner.store.findings import Finding
 from provisioner.store.history import Origin
@@ -118,10 +118,14 @@ class Store:
 
     # -- what the nodes are told
 
-    def due(self, node: str) -> Due:
-        """What this node is still to be told. One that is not known yet is to expire its whole caches."""
+    def due(self, node: str, since: str | None = None) -> Due:
+        """What this node is still to be told. One that is not known yet is to expire its whole caches.
+
+        ``since`` is the position of a :class:`Due` that was read before, though not noted as told: then only
+        what came after it.
+        """
         with self._at_once() as connection:
-            return outbox.due(connection, node)
+            return outbox.due(connection, node, since)
 
     def told(self, due: Due) -> None:
         """The node did all of it; what every node was told is removed.
@@ -187,6 +191,11 @@ class Store:
         """
         with self._connected() as connection:
             return outbox.expire_contacts(connection, self._names, keep, node, known)
+
+    def registered_at(self, contact_ids: Collection[str]) -> dict[str, str]:
+        """Contact id to the node that its phone registered at, of contacts in ps_contacts; reads only."""
+        with self._connected(reading=True) as connection:
+            return contacts.registered_at(connection, self._names, contact_ids)
 
     def check(self, asterisk_role: str | None = None) -> tuple[Finding, ...]:
         """Everything that is wrong with the database; empty when all is well."""
