@@ -53,135 +53,175 @@ STATEMENTS = (
         ORDER BY id, place
     """,
     "DROP TABLE provisioner.outbox_of_before",
-    # Must never fail: it runs in the transactions of other programs, on tables that they may alter. So it
-    # reads the columns that there are, as texts, and takes what is no number for 0. *<> compares columns of
-    # every type. EXECUTE has each statement planned for its number of rows.
+    # The functions below must never fail: they run in the transactions of other programs, on tables that
+    # those may alter. So they read the columns that there are, as texts, and take for 0 what is no number.
+    # EXECUTE has each statement planned for its number of rows.
     """
-    CREATE FUNCTION provisioner.note_changes() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    DECLARE
-        columns text;
-        nothing text;
-        changed text;
-        noted bigint;
+    CREATE FUNCTION provisioner.is_noted() RETURNS boolean LANGUAGE plpgsql AS $$
     BEGIN
-        -- A transaction with an older snapshot may not see the first node: it notes in any case.
-        IF current_setting('transaction_isolation') = 'read committed'
-            AND NOT EXISTS (SELECT FROM provisioner.nodes) THEN
-            LOCK TABLE provisioner.nodes IN ROW SHARE MODE;
-            IF NOT EXISTS (SELECT FROM provisioner.nodes) THEN
-                RETURN NULL;
-            END IF;
+        -- A transaction with an older snapshot would not see the first node: it notes in any case.
+        IF current_setting('transaction_isolation') <> 'read committed'
+            OR EXISTS (SELECT FROM provisioner.nodes) THEN
+            RETURN true;
         END IF;
-
+        -- Whoever adds the first node waits for those who found none.
+        LOCK TABLE provisioner.nodes IN ROW SHARE MODE;
+        RETURN EXISTS (SELECT FROM provisioner.nodes);
+    END
+    $$
+    """,
+    # *<> compares columns of every type.
+    """
+    CREATE FUNCTION provisioner.changed_rows(its_table regclass, operation text, VARIADIC columns text[])
+    RETURNS text LANGUAGE plpgsql AS $$
+    DECLARE
+        held text;
+        nothing text;
+    BEGIN
         SELECT string_agg(format(CASE WHEN a.attname IS NULL THEN 'NULL::text AS %1$I'
                                       ELSE 'r.%1$I::text AS %1$I' END, wanted), ', '),
                string_agg(format('NULL::text AS %I', wanted), ', ')
-            INTO columns, nothing
-            FROM unnest(CASE TG_TABLE_NAME
-                WHEN 'ps_endpoints' THEN ARRAY['id', 'auth', 'aors', 'mailboxes', 'aggregate_mwi',
-                    'mwi_from_user', 'incoming_mwi_mailbox', 'voicemail_extension']
-                WHEN 'ps_auths' THEN ARRAY['id', 'username', 'realm', 'password', 'md5_cred',
-                    'password_digest']
-                ELSE ARRAY['id', 'max_contacts', 'mailboxes', 'voicemail_extension', 'qualify_frequency',
-                    'qualify_timeout', 'authenticate_qualify', 'qualify_2xx_only'] END) AS wanted
-            LEFT JOIN pg_attribute a
-                ON a.attrelid = TG_RELID AND a.attname = wanted::name AND NOT a.attisdropped;
-        nothing := format('(SELECT %s, NULL::record AS r WHERE false)', nothing);
-        changed := CASE TG_OP
-            WHEN 'INSERT' THEN format('%s AS o FULL JOIN (SELECT %s FROM written AS r) AS n ON n.id = o.id '
-                'WHERE n.id IS NOT NULL', nothing, columns)
-            WHEN 'UPDATE' THEN format('(SELECT %1$s, r FROM gone AS r) AS o '
-                'FULL JOIN (SELECT %1$s, r FROM written AS r) AS n ON n.id = o.id '
-                'WHERE coalesce(n.id, o.id) IS NOT NULL '
-                'AND (n.id IS NULL OR o.id IS NULL OR n.r *<> o.r)', columns)
-            WHEN 'DELETE' THEN format('(SELECT %s FROM gone AS r) AS o FULL JOIN %s AS n ON n.id = o.id '
-                'WHERE o.id IS NOT NULL', columns, nothing)
-            ELSE format('(SELECT %s FROM %I.%I AS r) AS o FULL JOIN %s AS n ON n.id = o.id '
-                'WHERE o.id IS NOT NULL', columns, TG_TABLE_SCHEMA, TG_TABLE_NAME, nothing)
-        END;
-
-        IF TG_TABLE_NAME = 'ps_aors' THEN
+            INTO held, nothing
+            FROM unnest(ARRAY['id'] || columns) AS wanted LEFT JOIN pg_attribute a
+                ON a.attrelid = its_table AND a.attname = wanted::name AND NOT a.attisdropped;
+        RETURN CASE operation
+            WHEN 'INSERT' THEN format(
+                '(SELECT %s) AS o CROSS JOIN (SELECT %s FROM written AS r) AS n WHERE n.id IS NOT NULL',
+                nothing, held)
+            WHEN 'UPDATE' THEN format(
+                '(SELECT %1$s, r FROM gone AS r) AS o FULL JOIN (SELECT %1$s, r FROM written AS r) AS n '
+                'ON n.id = o.id WHERE coalesce(n.id, o.id) IS NOT NULL '
+                'AND (n.id IS NULL OR o.id IS NULL OR n.r *<> o.r)', held)
+            ELSE format(
+                '(SELECT %s FROM %s AS r) AS o CROSS JOIN (SELECT %s) AS n WHERE o.id IS NOT NULL',
+                held, CASE operation WHEN 'DELETE' THEN 'gone' ELSE its_table::text END, nothing) END;
+    END
+    $$
+    """,
+    """
+    CREATE FUNCTION provisioner.note_aors() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+        noted bigint := 0;
+    BEGIN
+        IF provisioner.is_noted() THEN
             EXECUTE format($sql$
                 INSERT INTO provisioner.outbox (type, object_id, keep_contacts, renew)
-                SELECT 'aor', id, CASE WHEN gone THEN 0 WHEN fewer AND will < was THEN will END,
-                    array_remove(ARRAY[CASE WHEN made THEN 'state' END, CASE WHEN qualify THEN 'qualify' END,
-                                       CASE WHEN mwi THEN 'mwi' END], NULL)
-                FROM (SELECT coalesce(n.id, o.id) AS id, n.id IS NULL AS gone, o.id IS NULL AS made,
-                    n.id = o.id AND n.max_contacts IS DISTINCT FROM o.max_contacts AS fewer,
-                    CASE WHEN o.max_contacts !~ '[^0-9]' AND length(o.max_contacts) BETWEEN 1 AND 9
-                         THEN o.max_contacts::integer ELSE 0 END AS was,
-                    CASE WHEN n.max_contacts !~ '[^0-9]' AND length(n.max_contacts) BETWEEN 1 AND 9
-                         THEN n.max_contacts::integer ELSE 0 END AS will,
-                    n.id = o.id AND (n.qualify_frequency, n.qualify_timeout, n.authenticate_qualify,
-                        n.qualify_2xx_only) IS DISTINCT FROM (o.qualify_frequency, o.qualify_timeout,
-                        o.authenticate_qualify, o.qualify_2xx_only) AS qualify,
-                    CASE WHEN o.id IS NULL THEN n.mailboxes <> '' ELSE n.id = o.id
-                        AND (n.mailboxes, n.voicemail_extension)
-                        IS DISTINCT FROM (o.mailboxes, o.voicemail_extension) END AS mwi
-                    FROM %s) AS changed
-                $sql$, changed);
-        ELSIF TG_TABLE_NAME = 'ps_endpoints' THEN
+                SELECT 'aor', coalesce(n.id, o.id),
+                    CASE WHEN n.id IS NULL THEN 0
+                         WHEN n.id = o.id AND n.max_contacts IS DISTINCT FROM o.max_contacts
+                         THEN (SELECT will FROM (SELECT
+                            CASE WHEN o.max_contacts !~ '[^0-9]' AND length(o.max_contacts) BETWEEN 1 AND 9
+                                 THEN o.max_contacts::integer ELSE 0 END AS was,
+                            CASE WHEN n.max_contacts !~ '[^0-9]' AND length(n.max_contacts) BETWEEN 1 AND 9
+                                 THEN n.max_contacts::integer ELSE 0 END AS will) AS most WHERE will < was)
+                         END,
+                    array_remove(ARRAY[
+                        CASE WHEN o.id IS NULL THEN 'state' END,
+                        CASE WHEN n.id = o.id AND (n.qualify_frequency, n.qualify_timeout,
+                            n.authenticate_qualify, n.qualify_2xx_only) IS DISTINCT FROM (o.qualify_frequency,
+                            o.qualify_timeout, o.authenticate_qualify, o.qualify_2xx_only)
+                            THEN 'qualify' END,
+                        CASE WHEN o.id IS NULL AND n.mailboxes <> '' OR n.id = o.id
+                            AND (n.mailboxes, n.voicemail_extension)
+                            IS DISTINCT FROM (o.mailboxes, o.voicemail_extension)
+                            THEN 'mwi' END], NULL)
+                FROM %s
+                $sql$, provisioner.changed_rows(TG_RELID, TG_OP, 'max_contacts', 'mailboxes',
+                    'voicemail_extension', 'qualify_frequency', 'qualify_timeout', 'authenticate_qualify',
+                    'qualify_2xx_only'));
+            GET DIAGNOSTICS noted = ROW_COUNT;
+        END IF;
+        IF noted > 0 THEN
+            PERFORM pg_notify('provisioner', '');
+        END IF;
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE FUNCTION provisioner.note_endpoints() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+        noted bigint := 0;
+    BEGIN
+        IF provisioner.is_noted() THEN
             EXECUTE format($sql$
                 WITH changed AS MATERIALIZED (
-                    SELECT coalesce(n.id, o.id) AS id, o.aors AS lost,
-                    CASE WHEN n.id IS NULL OR n.id = o.id
-                        AND (n.auth, n.aors) IS DISTINCT FROM (o.auth, o.aors) THEN 0 END AS keep,
-                    CASE WHEN CASE WHEN o.id IS NULL THEN n.mailboxes <> '' ELSE n.id = o.id
-                        AND (n.mailboxes, n.aggregate_mwi, n.mwi_from_user, n.incoming_mwi_mailbox,
-                            n.voicemail_extension)
-                        IS DISTINCT FROM (o.mailboxes, o.aggregate_mwi, o.mwi_from_user,
-                            o.incoming_mwi_mailbox, o.voicemail_extension) END
-                        THEN ARRAY['mwi'] ELSE '{}' END AS renew
+                    SELECT coalesce(n.id, o.id) AS id, o.aors,
+                        n.id IS NULL OR n.id = o.id AND (n.auth, n.aors) IS DISTINCT FROM (o.auth, o.aors)
+                            AS cut,
+                        o.id IS NULL AND n.mailboxes <> '' OR n.id = o.id
+                            AND (n.mailboxes, n.aggregate_mwi, n.mwi_from_user, n.incoming_mwi_mailbox,
+                                n.voicemail_extension)
+                            IS DISTINCT FROM (o.mailboxes, o.aggregate_mwi, o.mwi_from_user,
+                                o.incoming_mwi_mailbox, o.voicemail_extension) AS mwi
                     FROM %s
                 )
                 INSERT INTO provisioner.outbox (type, object_id, keep_contacts, renew)
-                SELECT 'endpoint', id, keep, renew FROM changed
+                SELECT 'endpoint', id, CASE WHEN cut THEN 0 END,
+                    CASE WHEN mwi THEN ARRAY['mwi'] ELSE '{}' END FROM changed
                 UNION ALL
-                SELECT NULL, btrim(aor), 0, '{}' FROM changed, unnest(string_to_array(lost, ',')) AS aor
-                WHERE keep = 0 AND lost <> id AND btrim(aor) NOT IN ('', id)
-                $sql$, changed);
-        ELSE
-            -- Phones came in through the endpoints that use the auth; where there is none, nobody did.
+                SELECT NULL, btrim(aor), 0, '{}' FROM changed, unnest(string_to_array(aors, ',')) AS aor
+                WHERE cut AND btrim(aor) NOT IN ('', id)
+                $sql$, provisioner.changed_rows(TG_RELID, TG_OP, 'auth', 'aors', 'mailboxes', 'aggregate_mwi',
+                    'mwi_from_user', 'incoming_mwi_mailbox', 'voicemail_extension'));
+            GET DIAGNOSTICS noted = ROW_COUNT;
+        END IF;
+        IF noted > 0 THEN
+            PERFORM pg_notify('provisioner', '');
+        END IF;
+        RETURN NULL;
+    END
+    $$
+    """,
+    # Its phones came in through the endpoints that use the auth; where there is none, nobody did.
+    """
+    CREATE FUNCTION provisioner.note_auths() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+        noted bigint := 0;
+        cut text[];
+    BEGIN
+        IF provisioner.is_noted() THEN
             EXECUTE format($sql$
                 WITH changed AS MATERIALIZED (
                     SELECT coalesce(n.id, o.id) AS id, CASE
-                        WHEN n.id IS NULL OR o.id IS NULL THEN true
-                        WHEN (n.username, n.realm) IS DISTINCT FROM (o.username, o.realm) THEN true
+                        WHEN n.id IS NULL OR o.id IS NULL
+                            OR (n.username, n.realm) IS DISTINCT FROM (o.username, o.realm) THEN true
                         WHEN (n.password, n.md5_cred, n.password_digest)
                             IS NOT DISTINCT FROM (o.password, o.md5_cred, o.password_digest) THEN false
-                        ELSE coalesce(
+                        ELSE (coalesce(
                             CASE WHEN n.password_digest IS DISTINCT FROM o.password_digest
                                  THEN substring(lower(n.password_digest) FROM 'md5:([0-9a-f]+)') END,
-                            CASE WHEN n.md5_cred IS DISTINCT FROM o.md5_cred THEN lower(n.md5_cred) END, '')
-                        IS DISTINCT FROM coalesce(
+                            CASE WHEN n.md5_cred IS DISTINCT FROM o.md5_cred THEN lower(n.md5_cred) END)
+                        = coalesce(
                             CASE WHEN n.password_digest IS DISTINCT FROM o.password_digest
                                  THEN substring(lower(o.password_digest) FROM 'md5:([0-9a-f]+)') END,
                             CASE WHEN n.md5_cred IS DISTINCT FROM o.md5_cred THEN lower(o.md5_cred) END)
-                        END AS cut
+                        ) IS NOT TRUE END AS cut
                     FROM %s
-                ), used AS MATERIALIZED (%s)
-                INSERT INTO provisioner.outbox (type, object_id, keep_contacts)
-                SELECT 'auth', c.id, CASE WHEN u.id IS NOT NULL THEN 0 END
-                FROM changed c LEFT JOIN (SELECT DISTINCT id FROM used WHERE aor = id) u ON u.id = c.id
-                UNION ALL
-                SELECT DISTINCT NULL, aor, 0 FROM used WHERE aor <> id
-                $sql$, changed, CASE WHEN (
-                    SELECT count(*) FROM pg_attribute a
-                    WHERE a.attrelid = to_regclass(format('%I.ps_endpoints', TG_TABLE_SCHEMA))
-                    AND a.attname IN ('auth', 'aors') AND NOT a.attisdropped) < 2
-                THEN $sql$ SELECT ''::text AS id, ''::text AS aor WHERE false $sql$ ELSE format($sql$
-                    SELECT c.id, btrim(aor) AS aor FROM (
-                        SELECT c.id, e.aors::text AS aors FROM changed c
-                        JOIN %1$I.ps_endpoints e ON e.auth::text = c.id WHERE c.cut
-                        UNION ALL
-                        SELECT c.id, e.aors::text FROM %1$I.ps_endpoints e
-                        CROSS JOIN unnest(string_to_array(e.auth::text, ',')) AS named
-                        JOIN changed c ON c.id = btrim(named) WHERE c.cut AND e.auth::text ~ '[, ]') AS c
-                    CROSS JOIN unnest(string_to_array(c.aors, ',')) AS aor WHERE btrim(aor) <> ''
-                    $sql$, TG_TABLE_SCHEMA) END);
+                ), its AS (INSERT INTO provisioner.outbox (type, object_id) SELECT 'auth', id FROM changed)
+                SELECT count(*), array_agg(id) FILTER (WHERE cut) FROM changed
+                $sql$, provisioner.changed_rows(TG_RELID, TG_OP, 'username', 'realm', 'password', 'md5_cred',
+                    'password_digest')) INTO noted, cut;
         END IF;
-        GET DIAGNOSTICS noted = ROW_COUNT;
+        IF cut IS NOT NULL AND 2 = (
+            SELECT count(*) FROM pg_attribute
+            WHERE attrelid = to_regclass(format('%I.ps_endpoints', TG_TABLE_SCHEMA))
+            AND attname IN ('auth', 'aors') AND NOT attisdropped) THEN
+            EXECUTE format($sql$
+                INSERT INTO provisioner.outbox (object_id, keep_contacts)
+                SELECT DISTINCT btrim(aor), 0 FROM (
+                    SELECT e.aors::text AS aors FROM unnest($1) AS cut
+                    JOIN %1$I.ps_endpoints e ON e.auth::text = cut
+                    UNION ALL
+                    SELECT e.aors::text FROM %1$I.ps_endpoints e
+                    CROSS JOIN unnest(string_to_array(e.auth::text, ',')) AS named
+                    JOIN unnest($1) AS cut ON cut = btrim(named) WHERE e.auth::text ~ '[, ]'
+                ) AS used CROSS JOIN unnest(string_to_array(aors, ',')) AS aor WHERE btrim(aor) <> ''
+                $sql$, TG_TABLE_SCHEMA) USING cut;
+        END IF;
         IF noted > 0 THEN
             PERFORM pg_notify('provisioner', '');
         END IF;
@@ -195,20 +235,20 @@ STATEMENTS = (
         its text;
     BEGIN
         PERFORM provisioner.unwatch(tables_in);
-        FOREACH its IN ARRAY ARRAY['ps_auths', 'ps_aors', 'ps_endpoints'] LOOP
-            EXECUTE format('CREATE TRIGGER note_inserted AFTER INSERT ON %I.%I '
+        FOREACH its IN ARRAY ARRAY['auths', 'aors', 'endpoints'] LOOP
+            EXECUTE format('CREATE TRIGGER note_inserted AFTER INSERT ON %I.ps_%s '
                 'REFERENCING NEW TABLE AS written FOR EACH STATEMENT '
-                'EXECUTE FUNCTION provisioner.note_changes()', tables_in, its);
-            EXECUTE format('CREATE TRIGGER note_updated AFTER UPDATE ON %I.%I '
+                'EXECUTE FUNCTION provisioner.note_%s()', tables_in, its, its);
+            EXECUTE format('CREATE TRIGGER note_updated AFTER UPDATE ON %I.ps_%s '
                 'REFERENCING OLD TABLE AS gone NEW TABLE AS written FOR EACH STATEMENT '
-                'EXECUTE FUNCTION provisioner.note_changes()', tables_in, its);
-            EXECUTE format('CREATE TRIGGER note_deleted AFTER DELETE ON %I.%I '
+                'EXECUTE FUNCTION provisioner.note_%s()', tables_in, its, its);
+            EXECUTE format('CREATE TRIGGER note_deleted AFTER DELETE ON %I.ps_%s '
                 'REFERENCING OLD TABLE AS gone FOR EACH STATEMENT '
-                'EXECUTE FUNCTION provisioner.note_changes()', tables_in, its);
-            EXECUTE format('CREATE TRIGGER note_truncated BEFORE TRUNCATE ON %I.%I FOR EACH STATEMENT '
-                'EXECUTE FUNCTION provisioner.note_changes()', tables_in, its);
+                'EXECUTE FUNCTION provisioner.note_%s()', tables_in, its, its);
+            EXECUTE format('CREATE TRIGGER note_truncated BEFORE TRUNCATE ON %I.ps_%s FOR EACH STATEMENT '
+                'EXECUTE FUNCTION provisioner.note_%s()', tables_in, its, its);
         END LOOP;
-        -- Who re-keys one auth must not have to wait until every endpoint was looked at.
+        -- Who gives one auth another secret must not have to wait until every endpoint was looked at.
         EXECUTE format('CREATE INDEX IF NOT EXISTS ps_endpoints_auth ON %I.ps_endpoints (auth)', tables_in);
         EXECUTE format('CREATE INDEX IF NOT EXISTS ps_endpoints_auth_list ON %I.ps_endpoints (auth) '
             'WHERE auth ~ ''[, ]''', tables_in);
@@ -231,7 +271,15 @@ STATEMENTS = (
     """,
     *(
         f"REVOKE ALL ON FUNCTION provisioner.{function} FROM PUBLIC"
-        for function in ("note_changes()", "watch(text)", "unwatch(text)")
+        for function in (
+            "is_noted()",
+            "changed_rows(regclass, text, text[])",
+            "note_aors()",
+            "note_auths()",
+            "note_endpoints()",
+            "watch(text)",
+            "unwatch(text)",
+        )
     ),
     """
     SELECT provisioner.watch(schema_name) FROM provisioner.made_tables
