@@ -127,14 +127,21 @@ WEBSOCKET: Final = (
 )
 
 
+TRUNKS: Final = (
+    "SIP: showing the other nodes the secret that calls between nodes need",
+    ("res_pjsip_outbound_authenticator_digest",),
+)
+
+
 def needs_websocket(asterisk: AsteriskSettings) -> bool:
     """Whether phones may come over WebSocket."""
     return not {"ws", "wss"}.isdisjoint(asterisk.transports)
 
 
-def groups(asterisk: AsteriskSettings) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What is loaded after the driver: titles and modules."""
-    return (*GROUPS, WEBSOCKET) if needs_websocket(asterisk) else GROUPS
+def groups(asterisk: AsteriskSettings, trunks: bool = False) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What is loaded after the driver: titles and modules; ``trunks`` where there are other nodes."""
+    browsers = (WEBSOCKET,) if needs_websocket(asterisk) else ()
+    return (*GROUPS, *((TRUNKS,) if trunks else ()), *browsers)
 
 
 def preload(asterisk: AsteriskSettings) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import jinja2
 from provisioner.conf import modules, syntax
 from provisioner.conf.access import DatabaseAccess
 from provisioner.conf.marker import mark
+from provisioner.conf.trunks import trunk_secret, trunks
 from provisioner.errors import ConfError
 from provisioner.resources import resource_dir
 from provisioner.settings import NodeSettings, Settings
@@ -43,20 +44,21 @@ _OF_DRIVER: Final[Mapping[str, tuple[str, ...]]] = {
     "odbc": ("odbc.ini", "odbcinst.ini", "res_odbc.conf"),
 }
 _OF_WEBSOCKET: Final = ("http.conf",)
-WITH_SECRETS: Final = frozenset({"manager.conf", "res_pgsql.conf", "res_odbc.conf"})
+WITH_SECRETS: Final = frozenset({"manager.conf", "pjsip.conf", "res_pgsql.conf", "res_odbc.conf"})
 KNOWN: Final = frozenset(_ALWAYS + _OF_WEBSOCKET).union(*_OF_DRIVER.values())
 
 
 def render(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> dict[str, str]:
     """Every file that ``node`` needs in its ``/etc/asterisk``, as name -> text.
 
-    The texts of manager.conf and of the database driver's file hold secrets. Raises ConfError that names
+    The texts of manager.conf, of the database driver's file and, of several nodes, of pjsip.conf hold
+    secrets. Raises ConfError that names
     each setting which Asterisk's files cannot carry, and SettingsError where the node's secret file
     cannot be read.
     """
     syntax.check(settings, node, access)
     values = _values(settings, node, access)
-    asterisk = settings.asterisk
+    asterisk = values["asterisk"]
     names = [*_ALWAYS, *_OF_DRIVER[asterisk.driver]]
     if modules.needs_websocket(asterisk):
         names += _OF_WEBSOCKET
@@ -73,7 +75,8 @@ def _body(name: str, values: Mapping[str, Any]) -> str:
 
 
 def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> dict[str, Any]:
-    asterisk = settings.asterisk
+    asterisk = node.laid_over(settings.asterisk)
+    ways = trunks(settings, node)
     loopback = _is_loopback(node.host)
     ami_address = "127.0.0.1" if loopback else asterisk.bind_address
     return {
@@ -85,7 +88,9 @@ def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> d
         # res_config_pgsql takes schema.table; res_config_odbc does not, and gets a search_path instead.
         "table_prefix": f"{access.schema}." if asterisk.driver == "pgsql" else "",
         "preload": modules.preload(asterisk),
-        "module_groups": modules.groups(asterisk),
+        "module_groups": modules.groups(asterisk, bool(ways)),
+        "trunks": ways,
+        "trunk_secret": trunk_secret(access) if ways else None,
         "sip_host": _bracketed(asterisk.bind_address),
         "ami_address": ami_address,
         "ami_host": _bracketed(ami_address),

@@ -69,7 +69,7 @@ def check(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> Non
 
 
 def _asterisk(settings: Settings, node: NodeSettings) -> Iterable[str]:
-    asterisk = settings.asterisk
+    asterisk = node.laid_over(settings.asterisk)
     for key in ("context", "realm", "language"):
         yield from _word(f"asterisk.{key}", getattr(asterisk, key))
     if asterisk.context in RESERVED:

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -223,7 +224,8 @@ class NodeSettings(_Model):
     """One Asterisk and its AMI account. Timeouts are seconds.
 
     With ``tls`` its certificate has to come from ``tls_ca`` (the system's CAs where none is named) and be for
-    ``tls_server_name`` (``host`` where none is named); nothing switches that off.
+    ``tls_server_name`` (``host`` where none is named); nothing switches that off. ``bind_address`` to
+    ``rtp_last`` stand where this node differs from ``[asterisk]``, as nodes on one machine have to.
     """
 
     name: Word
@@ -237,6 +239,15 @@ class NodeSettings(_Model):
     tls_server_name: Host | None = None
     connect_timeout: float = Field(default=5.0, gt=0, le=300)
     action_timeout: float = Field(default=10.0, gt=0, le=600)
+    sip_host: Host | None = None
+    """Where the other nodes reach its SIP; without it an address that it is bound to, or ``host``."""
+    bind_address: Address | None = None
+    sip_port: Port | None = None
+    tls_port: Port | None = None
+    ws_port: Port | None = None
+    wss_port: Port | None = None
+    rtp_first: Port | None = None
+    rtp_last: Port | None = None
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:
@@ -256,6 +267,21 @@ class NodeSettings(_Model):
             return self.secret
         assert self.secret_file is not None
         return read_secret_file(self.secret_file, f"nodes.{self.name}.secret_file")
+
+    @property
+    def trunk(self) -> str:
+        """What the other nodes call this one as an endpoint; our users' endpoint ids start with a digit."""
+        return f"node-{self.name}"
+
+    def laid_over(self, asterisk: AsteriskSettings) -> AsteriskSettings:
+        """``[asterisk]`` as it holds on this node; raises ValueError where the two do not go together."""
+        here = {key: getattr(self, key) for key in AsteriskSettings.model_fields if hasattr(self, key)}
+        own = {key: value for key, value in here.items() if value is not None}
+        try:
+            return AsteriskSettings.model_validate({**asterisk.model_dump(), **own}) if own else asterisk
+        except ValidationError as exc:
+            wrong = exc.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(f"nodes.{self.name}: {wrong}") from None
 
 
 class Settings(_Model):
@@ -278,6 +304,12 @@ class Settings(_Model):
         if not isinstance(value, Mapping):
             return value
         return tuple({"name": name, **node} for name, node in value.items() if isinstance(node, Mapping))
+
+    @model_validator(mode="after")
+    def _holds_on_every_node(self) -> Self:
+        for node in self.nodes:
+            node.laid_over(self.asterisk)
+        return self
 
     def node(self, name: str) -> NodeSettings:
         """The node called ``name``; raises SettingsError that lists those there are."""

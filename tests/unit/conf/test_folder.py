@@ -36,7 +36,7 @@ def test_files_with_secrets_are_not_for_everybody(tmp_path: Path, files: dict[st
     open_to_all = {
         path.name for path in tmp_path.iterdir() if stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH
     }
-    assert open_to_all == files.keys() - {"manager.conf", "res_pgsql.conf"}
+    assert open_to_all == files.keys() - {"manager.conf", "pjsip.conf", "res_pgsql.conf"}
     assert all("secret" not in files[name] or "; " in files[name] for name in open_to_all)
 
 
