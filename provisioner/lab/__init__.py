@@ -5,7 +5,7 @@ Needs the extra ``demo``, a container engine, and the images that ``make images`
 
 from provisioner.lab.asterisk import Asterisk
 from provisioner.lab.containers import Containers
-from provisioner.lab.lab import CommandResult, Lab
+from provisioner.lab.lab import CommandResult, Lab, LabNode
 from provisioner.lab.phone import Call, Phone
 from provisioner.lab.sipp import register_many, sip_register
 
@@ -15,6 +15,7 @@ __all__ = [
     "CommandResult",
     "Containers",
     "Lab",
+    "LabNode",
     "Phone",
     "register_many",
     "sip_register",

@@ -1,4 +1,4 @@
-"""A whole lab: a home with settings, the embedded database, an Asterisk on the rendered files, phones."""
+"""A whole lab: a home with settings, the embedded database, Asterisks on the rendered files, phones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from provisioner.lab.waiting import free_port
 from provisioner.secret import Secret
 
 NODE: Final = "lab"
+"""The node of a lab that has one; those of a lab with several are pbx1, pbx2 and so on."""
 _RTP_PORTS: Final = 200
+_PORTS: Final = _RTP_PORTS + 10
+"""How many a node takes: the first few for SIP, AMI and WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,30 @@ class CommandResult:
     err: str
 
 
+class LabNode:
+    """One Asterisk of a lab, on ports, a folder of files and an astdb of its own."""
+
+    def __init__(self, lab: Lab, name: str, conf_dir: Path) -> None:
+        self._lab = lab
+        self.name = name
+        self.conf_dir = conf_dir
+        self.asterisk = Asterisk(conf_dir, containers=lab.containers)
+
+    @property
+    def sip(self) -> str:
+        """Where it takes SIP, as ``host:port``."""
+        settings = self._lab.settings
+        of_node = settings["nodes"][self.name]
+        return f"127.0.0.1:{of_node.get('sip_port', settings['asterisk']['sip_port'])}"
+
+
 class Lab:
     """Everything that a user of the product has, on free ports of 127.0.0.1 and in one folder.
 
     ``asterisk``, ``numbers``, ``database`` and ``node`` are settings laid over the lab's own, such as
-    ``asterisk={"contacts": "realtime"}``. With ``keep`` nothing is taken down at the end.
+    ``asterisk={"contacts": "realtime"}``; ``node`` over those of every node. ``nodes`` is how many Asterisks
+    share the database; ``asterisk``, ``conf_dir`` and ``sip`` are the first one's, ``nodes["pbx2"]`` is
+    another. With ``keep`` nothing is taken down at the end.
     """
 
     def __init__(
@@ -51,6 +73,7 @@ class Lab:
         numbers: Mapping[str, Any] | None = None,
         database: Mapping[str, Any] | None = None,
         node: Mapping[str, Any] | None = None,
+        nodes: int = 1,
         keep: bool = False,
     ) -> None:
         self.keep = keep
@@ -58,20 +81,22 @@ class Lab:
         self._temporary = home is None
         self.home = home or Path(tempfile.mkdtemp(prefix="provisioner-lab-"))
         self.config = self.home / "provisioner.toml"
-        self.conf_dir = self.home / "asterisk"
         self._sections: dict[str, Mapping[str, Any] | None] = {
             "asterisk": asterisk,
             "numbers": numbers,
             "database": database,
-            f"nodes.{NODE}": node,
         }
-        self.asterisk = Asterisk(self.conf_dir, containers=self.containers)
+        self._node = node or {}
+        names = [NODE] if nodes == 1 else [f"pbx{number}" for number in range(1, nodes + 1)]
+        folders = [self.home / ("asterisk" if name == names[0] else f"asterisk-{name}") for name in names]
+        self.nodes = {name: LabNode(self, name, folder) for name, folder in zip(names, folders, strict=True)}
         self._phones: list[Phone] = []
 
     def __enter__(self) -> Self:
         try:
             self.prepare()
-            self.asterisk.start()
+            for node in self.nodes.values():
+                node.asterisk.start()
         except BaseException:
             self.close()
             raise
@@ -84,9 +109,19 @@ class Lab:
             self.close()
 
     @property
+    def asterisk(self) -> Asterisk:
+        """The Asterisk, of several the first."""
+        return self._first.asterisk
+
+    @property
+    def conf_dir(self) -> Path:
+        """The folder of its configuration files."""
+        return self._first.conf_dir
+
+    @property
     def sip(self) -> str:
-        """Where the Asterisk takes SIP, as ``host:port``."""
-        return f"127.0.0.1:{self.settings['asterisk']['sip_port']}"
+        """Where it takes SIP, as ``host:port``."""
+        return self._first.sip
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -97,7 +132,8 @@ class Lab:
         """Settings, database and configuration files, by the product's own commands."""
         self.write_settings()
         self.must("db", "upgrade")
-        self.must("conf", "render", str(self.conf_dir))
+        for node in self.nodes.values():
+            self.must("conf", "render", str(node.conf_dir), "--node", node.name)
 
     def write_settings(self) -> None:
         """Choose free ports and write ``provisioner.toml``, unless it is there already."""
@@ -105,18 +141,12 @@ class Lab:
         if self.config.exists():
             return
         # One block for all of them, so that none falls among the RTP ports.
-        first = free_port(_RTP_PORTS + 10)
-        rtp = {"rtp_first": first + 10, "rtp_last": first + 9 + _RTP_PORTS}
-        own: dict[str, dict[str, Any]] = {
-            "asterisk": {
-                "sip_port": first,
-                "tls_port": first + 2,
-                "ws_port": first + 6,
-                "wss_port": first + 7,
-                **rtp,
-            },
-            f"nodes.{NODE}": {"port": first + 4, "secret_file": "ami.secret"},
-        }
+        first = free_port(_PORTS * len(self.nodes))
+        own: dict[str, dict[str, Any]] = {"asterisk": _sip_ports(first)}
+        for number, name in enumerate(self.nodes):
+            block = first + _PORTS * number
+            differs = _sip_ports(block) if number else {}
+            own[f"nodes.{name}"] = {"port": block + 4, "secret_file": "ami.secret", **differs, **self._node}
         for section, values in self._sections.items():
             own.setdefault(section, {}).update(values or {})
         _write_private(self.home / "ami.secret", os.urandom(18).hex() + "\n")
@@ -155,12 +185,20 @@ class Lab:
             )
         return result.out
 
-    def phone(self, endpoint_id: str, secret: Secret, *, expires: int = 60, answers: bool = False) -> Phone:
-        """A phone, switched on, that can register; it ends with the lab."""
+    def phone(
+        self,
+        endpoint_id: str,
+        secret: Secret,
+        *,
+        expires: int = 60,
+        answers: bool = False,
+        node: str | None = None,
+    ) -> Phone:
+        """A phone, switched on, that can register at the node (the first); it ends with the lab."""
         phone = Phone(
             endpoint_id,
             secret,
-            self.sip,
+            self._at(node).sip,
             expires=expires,
             answers=answers,
             containers=self.containers,
@@ -168,9 +206,12 @@ class Lab:
         self._phones.append(phone)
         return phone.start()
 
-    def sip_register(self, endpoint_id: str, secret: Secret, *, expires: int = 60) -> int:
-        """Register once with SIPp; returns the final status, such as 200 or 401."""
-        return sip_register(self.sip, endpoint_id, secret, expires=expires, containers=self.containers)
+    def sip_register(
+        self, endpoint_id: str, secret: Secret, *, expires: int = 60, node: str | None = None
+    ) -> int:
+        """Register once with SIPp at the node (the first); returns the final status, such as 200 or 401."""
+        server = self._at(node).sip
+        return sip_register(server, endpoint_id, secret, expires=expires, containers=self.containers)
 
     def close_phones(self) -> None:
         """Switch off every phone of :meth:`phone`."""
@@ -179,15 +220,34 @@ class Lab:
             phone.close()
 
     def close(self) -> None:
-        """End phones, Asterisk and database; a folder that we made goes too."""
+        """End phones, Asterisks and database; a folder that we made goes too."""
         from provisioner.store.embedded import Embedded
 
         self.close_phones()
-        self.asterisk.stop()
+        for node in self.nodes.values():
+            node.asterisk.stop()
         self.containers.close()
         Embedded(self.home).stop()
         if self._temporary:
             shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def _first(self) -> LabNode:
+        return next(iter(self.nodes.values()))
+
+    def _at(self, node: str | None) -> LabNode:
+        return self._first if node is None else self.nodes[node]
+
+
+def _sip_ports(first: int) -> dict[str, int]:
+    return {
+        "sip_port": first,
+        "tls_port": first + 2,
+        "ws_port": first + 6,
+        "wss_port": first + 7,
+        "rtp_first": first + 10,
+        "rtp_last": first + _PORTS - 1,
+    }
 
 
 def _write_private(path: Path, text: str) -> None:

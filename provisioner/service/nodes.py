@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.errors import InvalidRecord, Problem
@@ -60,13 +60,34 @@ def status(app: App, endpoints: Sequence[str] = (), node: str | None = None) -> 
     with app.reading() as tx:
         users = tx.list_users()
     pending = {one.node: one.changes for one in app.store.states()}
-    held = app.fleet(asked).status(frozenset(endpoints) or None)
+    held = tuple(_phones_once(app, app.fleet(asked).status(frozenset(endpoints) or None)))
     owners = {part.endpoint_id: (user, part) for user in users for part in user.extensions}
     ids = sorted(endpoints) if endpoints else sorted(owners)
     return Status(
         tuple(line for one in held if one.ok for line in _lines(one, ids, owners)),
         tuple(NodeSummary(one.node, pending.get(one.node, 0), one.error) for one in held),
     )
+
+
+def _phones_once(app: App, held: Sequence[NodeStatus]) -> Iterator[NodeStatus]:
+    """Each phone with the node that it registered at, and no trunks that nodes have to each other.
+
+    Contacts in the database are listed by every node. One whose node did not answer or was not asked is left
+    out; one whose node is none of the settings' stays with the first that lists it.
+    """
+    known = {node.name: node.trunk for node in app.settings.nodes}
+    shared = app.settings.asterisk.contacts == "realtime"
+    at = app.store.registered_at({one.id for node in held for one in node.contacts}) if shared else {}
+    seen: set[str] = set()
+    for node in held:
+        elsewhere = known.keys() - {node.node}
+        phones = [
+            one
+            for one in node.contacts
+            if one.aor not in known.values() and one.id not in seen and at.get(one.id) not in elsewhere
+        ]
+        seen.update(one.id for one in phones if shared)
+        yield replace(node, contacts=tuple(phones))
 
 
 def check_endpoint_ids(ids: Iterable[str]) -> None:
