@@ -24,14 +24,16 @@ class Link:
 
     ``delay`` (seconds, each way) and ``loss`` (share of chunks) hold from the moment they are set, also for
     connections that are open. A lost chunk comes later, and whatever follows it too, as TCP makes of a loss.
-    While ``silent`` nothing passes and nothing is closed, as behind a firewall that forgot.
+    While ``silent`` nothing passes and nothing is closed, as behind a firewall that forgot. ``cut_at`` is a
+    text in what is answered: the next time it comes, the connection is reset in its middle.
     """
 
-    def __init__(self, upstream: int) -> None:
+    def __init__(self, upstream: int = 0) -> None:
         self.upstream = upstream
         self.delay = 0.0
         self.loss = 0.0
         self.silent = False
+        self.cut_at = b""
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="link", daemon=True)
@@ -49,7 +51,7 @@ class Link:
 
     def fair(self) -> None:
         """Good weather again; what was held back by silence or delay still arrives."""
-        self.delay, self.loss, self.silent = 0.0, 0.0, False
+        self.delay, self.loss, self.silent, self.cut_at = 0.0, 0.0, False, b""
 
     def cut(self) -> int:
         """Reset every open connection; new ones are relayed. Returns how many there were."""
@@ -70,7 +72,8 @@ class Link:
             for writer in list(self._open):
                 _reset(writer)
             self.fair()
-            await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=2)
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others, timeout=2)
 
         self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -91,7 +94,7 @@ class Link:
             self._forget(writer)
             return
         self._open.add(there[1])
-        ways = [self._way(reader, there[1]), self._way(there[0], writer)]
+        ways = [self._way(reader, there[1]), self._way(there[0], writer, answers=True)]
         tasks = [asyncio.create_task(way) for way in ways]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +109,9 @@ class Link:
         self._open.discard(writer)
         writer.close()
 
-    async def _way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _way(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool = False
+    ) -> None:
         """One direction: chunks leave in their order, each no sooner than its time."""
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1000)
 
@@ -127,6 +132,11 @@ class Link:
                 while self.silent or self._loop.time() < at:
                     await asyncio.sleep(0.05 if self.silent else max(at - self._loop.time(), 0))
                 if not data:
+                    return
+                if answers and self.cut_at and self.cut_at in data:
+                    writer.write(data[: data.index(self.cut_at) + len(self.cut_at)])
+                    self.cut_at = b""
+                    _reset(writer)
                     return
                 try:
                     writer.write(data)
