@@ -67,6 +67,7 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
         super().connection_made(transport)
         self._splitter = FrameSplitter()
         self._why = "it was closed by the node"
+        self._unsent: list[str] = []
 
     def send(self, data: Exchange, as_list: bool | None = None) -> asyncio.Future[Reply]:
         """Write one action. Raises Broken on a connection that is gone."""
@@ -75,9 +76,17 @@ class NodeProtocol(AMIProtocol):  # type: ignore[misc]
         if self.closed or self.transport.is_closing():
             raise Broken(self._why)
         self.responses[data.id] = data
-        self.transport.write(str(data).encode())
+        # What is asked for in one round of the loop leaves in one piece, with one system call.
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(str(data))
         future: asyncio.Future[Reply] = data.future
         return future
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if not self.closed and not self.transport.is_closing():
+            self.transport.write("".join(unsent).encode())
 
     def forget(self, exchange: Exchange) -> None:
         """Stop waiting for it; a late answer is ignored."""
