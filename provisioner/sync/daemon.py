@@ -112,6 +112,7 @@ class Daemon:
         listener = store.listener()
         try:
             await listener.connect()
+            await asyncio.to_thread(store.states)  # a database without our tables is none
             self._found(State.STANDBY)
             while not await listener.lead():
                 await asyncio.sleep(TRY_TO_LEAD)
