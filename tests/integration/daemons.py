@@ -107,7 +107,7 @@ class Site:
     def __init__(self, folder: Path, database: URL) -> None:
         self.config = folder / "provisioner.toml"
         self.database = database
-        self._daemons: list[Daemon] = []
+        self.daemons: list[Daemon] = []
 
     def write(self, nodes: Iterable[tuple[str, int]], sync: str = "", asterisk: str = "") -> None:
         """Settings with these nodes, by name and port."""
@@ -122,11 +122,11 @@ class Site:
         self.config.write_text("\n".join([*parts, ""]))
 
     def start(self, port: int = 0) -> Daemon:
-        self._daemons.append(Daemon(self.config, port))
-        return self._daemons[-1]
+        self.daemons.append(Daemon(self.config, port))
+        return self.daemons[-1]
 
     def end(self) -> None:
-        for daemon in self._daemons:
+        for daemon in self.daemons:
             if daemon.process.returncode is None:
                 daemon.stop(signal.SIGKILL)
 
