@@ -22,20 +22,27 @@ def db() -> None:
     is_flag=True,
     help="Also add to Asterisk's tables that were here before us what they lack.",
 )
+@click.option(
+    "--triggers",
+    is_flag=True,
+    help="Also put triggers on Asterisk's tables that were here before us: then the nodes are told of what "
+    "anybody changes in endpoints, auths and AORs, not of our own changes alone.",
+)
 @json_option
 @click.pass_context
-def upgrade(ctx: click.Context, asterisk_tables: bool, as_json: bool) -> None:
+def upgrade(ctx: click.Context, asterisk_tables: bool, triggers: bool, as_json: bool) -> None:
     """Bring the tables up to date: ours, and Asterisk's where they are missing.
 
-    Tables that Asterisk's own migrations made are adopted as they are, unless --asterisk-tables is given.
-    The role that Asterisk logs in with is made as well.
+    Tables that Asterisk's own migrations made are adopted as they are, unless --asterisk-tables or --triggers
+    is given. The role that Asterisk logs in with is made as well.
 
     \b
     provisioner db upgrade
+    provisioner db upgrade --triggers
     """
     from provisioner.service import database
 
-    done = database.upgrade(app_of(ctx), asterisk_tables=asterisk_tables)
+    done = database.upgrade(app_of(ctx), asterisk_tables=asterisk_tables, triggers=triggers)
     if as_json:
         print_json({"steps": list(done)})
     else:

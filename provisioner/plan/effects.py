@@ -14,6 +14,7 @@ from provisioner.realtime import ColumnSet, Compiler, Options
 from provisioner.records import User
 
 _EVERYTHING: Final = frozenset(OBJECTS.values())
+_NEW: Final = frozenset({"state"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,10 @@ def _effects(change: UserChange, compiler: Compiler) -> tuple[NodeOrder, ...]:
     if before is not None and after is not None:
         return orders(diff(compiler.rows((after,)), compiler.rows((before,))))
     # All rows are new, or all go: no need to compile what is known.
-    user, keep = (after, None) if after is not None else (before, 0)
-    ids = () if user is None else sorted(user.endpoint_ids)
-    return tuple(NodeOrder(id, _EVERYTHING, keep) for id in ids)
+    if after is not None:
+        return tuple(NodeOrder(id, _EVERYTHING, None, _NEW) for id in sorted(after.endpoint_ids))
+    ids = () if before is None else sorted(before.endpoint_ids)
+    return tuple(NodeOrder(id, _EVERYTHING, 0) for id in ids)
 
 
 def _with_rows(user: User | None) -> User | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -15,6 +15,16 @@ from provisioner.realtime import AORS, AUTHS, ENDPOINTS, SECRET_COLUMNS
 _KINDS: Final = frozenset(OBJECTS.values())
 RENEWABLE: Final = frozenset({"state", "qualify", "mwi"})
 """What a node keeps beside its caches: see :attr:`NodeOrder.renew`."""
+_QUALIFY: Final = frozenset(
+    {"qualify_frequency", "qualify_timeout", "authenticate_qualify", "qualify_2xx_only"}
+)
+_MAILBOXES: Final[Mapping[str, frozenset[str]]] = {
+    AUTHS: frozenset(),
+    AORS: frozenset({"mailboxes", "voicemail_extension"}),
+    ENDPOINTS: frozenset(
+        {"mailboxes", "aggregate_mwi", "mwi_from_user", "incoming_mwi_mailbox", "voicemail_extension"}
+    ),
+}
 _MD5: Final = re.compile(r"md5:([0-9a-f]{32})", re.IGNORECASE)
 
 
@@ -51,20 +61,22 @@ class NodeOrder:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NodeOrder:
         """The inverse of :meth:`as_dict`; raises KeyError or ValueError for anything else."""
-        return cls(str(data["endpoint_id"]), frozenset(data["expire"]), data["keep_contacts"], frozenset(data["renew"]))
+        return cls(
+            str(data["endpoint_id"]),
+            frozenset(data["expire"]),
+            data["keep_contacts"],
+            frozenset(data["renew"]),
+        )
 
 
-def orders(plan: Plan, owner_changed: Collection[str] = ()) -> tuple[NodeOrder, ...]:
+def orders(plan: Plan) -> tuple[NodeOrder, ...]:
     """One order for each endpoint id of a plan, sorted by it.
 
-    Registered phones are cut off when the endpoint is gone, or its secret, its auth or (``owner_changed``)
-    its owner is another; when it may have fewer contacts, the newest stay. Otherwise they are left alone.
+    Registered phones are cut off when the endpoint is gone, or its secret or its auth is another; when it may
+    have fewer contacts, the newest stay. Otherwise they are left alone. The triggers of sql/versions say the
+    same of the rows that a statement changed.
     """
-    single = tuple(_order(id, tuple(changes)) for id, changes in groupby(plan, key=attrgetter("id")))
-    if not owner_changed:
-        return single
-    owners = (NodeOrder(id, frozenset(), keep_contacts=0) for id in owner_changed)
-    return merge_orders((*single, *owners))
+    return tuple(_order(id, tuple(changes)) for id, changes in groupby(plan, key=attrgetter("id")))
 
 
 def merge_orders(given: Iterable[NodeOrder]) -> tuple[NodeOrder, ...]:
@@ -87,7 +99,21 @@ def _order(id: str, changes: tuple[Change, ...]) -> NodeOrder:
     new = any(change.table == ENDPOINTS and change.action is Action.CREATE for change in changes)
     kept = [keep for change in changes if (keep := _keep(change, new)) is not None]
     expire = _KINDS if len(changes) == len(_KINDS) else frozenset(change.object for change in changes)
-    return NodeOrder(id, expire, min(kept, default=None))
+    renew = frozenset(what for change in changes for what in _renew(change))
+    return NodeOrder(id, expire, min(kept, default=None), renew)
+
+
+def _renew(change: Change) -> Iterator[str]:
+    if change.action is Action.CREATE:
+        if change.table == AORS:
+            yield "state"
+        if change.table != AUTHS and "mailboxes" in change.fields and change.fields["mailboxes"][1]:
+            yield "mwi"
+    elif change.action is Action.UPDATE:
+        if change.table == AORS and change.fields.keys() & _QUALIFY:
+            yield "qualify"
+        if change.fields.keys() & _MAILBOXES[change.table]:
+            yield "mwi"
 
 
 def _keep(change: Change, new_endpoint: bool) -> int | None:

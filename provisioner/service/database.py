@@ -9,14 +9,16 @@ from provisioner.service.app import App
 from provisioner.service.finding import Finding
 
 
-def upgrade(app: App, *, asterisk_tables: bool) -> tuple[str, ...]:
+def upgrade(app: App, *, asterisk_tables: bool, triggers: bool = False) -> tuple[str, ...]:
     """Bring the tables up to date and make the role Asterisk logs in with; returns what was done."""
-    app.store.upgrade(asterisk_tables=asterisk_tables)
+    app.store.upgrade(asterisk_tables=asterisk_tables, triggers=triggers)
     role = app.settings.database.asterisk_role
     app.store.grant_asterisk(role, app.asterisk_password())
+    noted = "whatever anybody changes" if app.store.watched() else "only what provisioner changes"
     return (
         f"{_place(app)} is up to date",
         f"role {role} reads Asterisk's tables and writes only ps_contacts",
+        f"nodes are told {noted} in ps_endpoints, ps_auths and ps_aors",
     )
 
 

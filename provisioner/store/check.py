@@ -13,9 +13,11 @@ from provisioner.store.migrate import current_revision, is_known, newest_revisio
 from provisioner.store.names import Tables
 from provisioner.store.roles import wrong_rights
 from provisioner.store.rows import reflect
+from provisioner.store.watch import is_watched, made_by_us
 
 UPGRADE: Final = "provisioner db upgrade"
 ASTERISK_TABLES: Final = "provisioner db upgrade --asterisk-tables"
+TRIGGERS: Final = "provisioner db upgrade --triggers"
 _SHOWN: Final = 10
 
 
@@ -26,6 +28,8 @@ def check(connection: Connection, tables: Tables, role: str | None) -> tuple[Fin
     if {"id", "auth"} <= there.get("ps_endpoints", {}).keys() and "ps_auths" in there:
         found += _endpoints(connection, tables)
         found += _guard(connection, tables)
+    if current_revision(connection) == newest_revision() and made_by_us(connection, tables):
+        found += _watch(connection, tables)
     for table in ("ps_endpoints", "ps_auths", "ps_aors"):
         if table in there:
             found += _ids(connection, tables, table)
@@ -88,6 +92,16 @@ def _guard(connection: Connection, tables: Tables) -> Iterator[Finding]:
             "nothing keeps endpoints without an auth out of this table",
             f"{tables.schema}.ps_endpoints",
             ASTERISK_TABLES,
+        )
+
+
+def _watch(connection: Connection, tables: Tables) -> Iterator[Finding]:
+    """Of tables that we adopted it is a choice."""
+    if not is_watched(connection, tables):
+        yield Finding(
+            "what others change in ps_endpoints, ps_auths and ps_aors is not noted for the nodes",
+            f"schema {tables.schema}",
+            TRIGGERS,
         )
 
 

@@ -17,7 +17,7 @@ from provisioner.resources import resource_dir
 from provisioner.store.names import Tables, quote
 from provisioner.store.rows import reflect
 from provisioner.store.tables import SCHEMA, made_tables
-from provisioner.store.watch import watch
+from provisioner.store.watch import made_by_us, watch
 
 _LIMITS: Final = ("SET LOCAL statement_timeout = '10min'", "SET LOCAL lock_timeout = '2min'")
 _LOCK: Final = "SELECT pg_advisory_xact_lock(1886547830, 2)"
@@ -95,3 +95,5 @@ def _complete(connection: Connection, tables: Tables) -> None:
             added = ", ".join(f"ADD COLUMN {quote(column.name)} {column.sql_type}" for column in missing)
             connection.exec_driver_sql(f"ALTER TABLE {name} {added}")
     connection.execute(text(f"SELECT {SCHEMA}.guard_auths(:schema)"), {"schema": tables.schema})
+    if made_by_us(connection, tables):
+        watch(connection, tables)

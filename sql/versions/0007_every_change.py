@@ -70,7 +70,7 @@ STATEMENTS = (
     END
     $$
     """,
-    # *<> compares columns of every type.
+    # *<> compares columns of every type. Whole rows wait for their other halves in memory: work_mem below.
     """
     CREATE FUNCTION provisioner.changed_rows(its_table regclass, operation text, VARIADIC columns text[])
     RETURNS text LANGUAGE plpgsql AS $$
@@ -141,7 +141,7 @@ STATEMENTS = (
     """,
     """
     CREATE FUNCTION provisioner.note_endpoints() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' AS $$
     DECLARE
         noted bigint := 0;
     BEGIN
@@ -178,7 +178,7 @@ STATEMENTS = (
     # Its phones came in through the endpoints that use the auth; where there is none, nobody did.
     """
     CREATE FUNCTION provisioner.note_auths() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' AS $$
     DECLARE
         noted bigint := 0;
         cut text[];

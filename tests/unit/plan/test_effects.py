@@ -31,7 +31,8 @@ def test_they_are_the_orders_of_the_difference_between_the_rows(change: UserChan
 
 def test_a_new_user_s_objects_are_read_anew_and_nobody_is_cut_off() -> None:
     anna = person("anna", part("7002"), part("7001"))
-    assert told(created(anna)) == (NodeOrder("7001", ALL), NodeOrder("7002", ALL))
+    new = frozenset({"state"})
+    assert told(created(anna)) == (NodeOrder("7001", ALL, None, new), NodeOrder("7002", ALL, None, new))
 
 
 @pytest.mark.parametrize("change", [deleted(person()), changed(person(), person(active=False))])

@@ -12,6 +12,7 @@ from tests.unit.plan.rows import rows
 
 KINDS = ("endpoint", "auth", "aor")
 ALL = frozenset(KINDS)
+STATE, QUALIFY, MWI = (frozenset({word}) for word in ("state", "qualify", "mwi"))
 OLD = "0" * 32
 NEW = "1" * 32
 BOTH = f"MD5:{OLD},SHA-256:{NEW}{NEW}"
@@ -41,7 +42,7 @@ def test_nothing_changed_is_nothing_to_tell() -> None:
 
 
 def test_a_new_endpoint_is_forgotten_by_the_caches_and_its_phones_left_alone() -> None:
-    assert order(phone(), Rows()) == NodeOrder("7001", ALL, None)
+    assert order(phone(), Rows()) == NodeOrder("7001", ALL, None, STATE)
 
 
 def test_a_deleted_endpoint_loses_all_its_phones() -> None:
@@ -99,9 +100,28 @@ def test_an_auth_that_was_missing_cuts_off_what_registered_without_it() -> None:
     assert order(phone(), without) == NodeOrder("7001", frozenset({"auth"}), 0)
 
 
-def test_a_number_with_a_new_owner_loses_the_phones_of_the_old_one() -> None:
-    told = orders(diff(phone(), Rows()), owner_changed=["7001", "7002"])
-    assert told == (NodeOrder("7001", ALL, 0), NodeOrder("7002", frozenset(), 0))
+@pytest.mark.parametrize(
+    "column", ["qualify_frequency", "qualify_timeout", "authenticate_qualify", "qualify_2xx_only"]
+)
+def test_another_way_to_qualify_is_taken_up_by_the_node(column: str) -> None:
+    assert order(phone(aor={column: "1"}), phone()) == NodeOrder("7001", frozenset({"aor"}), None, QUALIFY)
+
+
+@pytest.mark.parametrize("column", ["mailboxes", "voicemail_extension"])
+@pytest.mark.parametrize("kind", ["aor", "endpoint"])
+def test_other_mailboxes_are_looked_at_by_the_node(kind: str, column: str) -> None:
+    changed = phone(aor={column: "1@x"}) if kind == "aor" else phone(endpoint={column: "1@x"})
+    assert order(changed, phone()) == NodeOrder("7001", frozenset({kind}), None, MWI)
+
+
+def test_a_new_endpoint_with_a_mailbox_has_it_looked_at() -> None:
+    assert order(phone(endpoint={"mailboxes": "1@x"}), Rows()).renew == STATE | MWI
+    assert order(phone(aor={"mailboxes": "1@x"}), Rows()).renew == STATE | MWI
+    assert order(phone(endpoint={"mailboxes": ""}, aor={"mailboxes": None}), Rows()).renew == STATE
+
+
+def test_of_an_endpoint_that_is_gone_nothing_is_renewed() -> None:
+    assert order(Rows(), phone(endpoint={"mailboxes": "1@x"})).renew == frozenset()
 
 
 @given(rows, rows)
@@ -118,6 +138,7 @@ some_orders = st.lists(
         st.sampled_from(["7001", "7002"]),
         st.frozensets(st.sampled_from(KINDS)),
         st.one_of(st.none(), st.integers(0, 99)),
+        st.frozensets(st.sampled_from(["state", "qualify", "mwi"])),
     ),
     max_size=6,
 )
@@ -129,6 +150,7 @@ def test_merged_orders_do_what_each_of_them_asks_in_whatever_order_they_came(giv
     for one in given_:
         into = merged[one.endpoint_id]
         assert one.expire <= into.expire
+        assert one.renew <= into.renew
         assert one.keep_contacts is None or (
             into.keep_contacts is not None and into.keep_contacts <= one.keep_contacts
         )
@@ -143,5 +165,7 @@ def test_an_order_survives_json(given_: list[NodeOrder]) -> None:
 def test_an_order_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="contact"):
         NodeOrder("7001", frozenset({"contact"}))
+    with pytest.raises(ValueError, match="not renewable: everything"):
+        NodeOrder("7001", frozenset(), renew=frozenset({"everything"}))
     with pytest.raises(ValueError, match="below 0"):
         NodeOrder("7001", frozenset(), -1)
