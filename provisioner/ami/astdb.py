@@ -14,6 +14,8 @@ from provisioner.ami.wire import LONGEST_LINE, Frame, Reply
 FAMILY = "registrar"
 EVICTED_AT = 1
 """The expiration of a contact that we took away; PJSIPShowContacts lists it until the sweep removes it."""
+PLAIN_ID = re.compile(r"[A-Za-z0-9@._+-]+")
+"""What can stand in a dialplan function as it is."""
 _EXPIRATION = re.compile(r'("expiration_time"\s*:\s*")(\d+)(")')
 _DISPENSABLE = ("user_agent", "path", "call_id", "via_addr", "outbound_proxy")
 
@@ -120,9 +122,29 @@ class LookAtAor(Action[tuple[str, ...]]):
     ami_class: ClassVar[str] = "reporting"
 
     def headers(self) -> Mapping[str, str]:
-        if re.fullmatch(r"[A-Za-z0-9@._+-]+", self.aor) is None:
-            raise Refused("its id cannot stand in a dialplan function")
-        return {"Variable": f"PJSIP_AOR({self.aor},contact)"}
+        return _of_aor(self.aor, "contact")
 
     def parse(self, reply: Reply) -> tuple[str, ...]:
         return tuple(id for id in expect_success(reply).head.get("Value", "").split(",") if id)
+
+
+@dataclass(frozen=True, slots=True)
+class QualifyFrequency(Action[int | None]):
+    """An AOR's qualify_frequency (seconds) as its row says; None where there is no such AOR."""
+
+    aor: str
+    name: ClassVar[str] = LookAtAor.name
+    ami_class: ClassVar[str] = LookAtAor.ami_class
+
+    def headers(self) -> Mapping[str, str]:
+        return _of_aor(self.aor, "qualify_frequency")
+
+    def parse(self, reply: Reply) -> int | None:
+        value = expect_success(reply).head.get("Value", "")
+        return int(value) if value.isdecimal() else None
+
+
+def _of_aor(aor: str, option: str) -> Mapping[str, str]:
+    if PLAIN_ID.fullmatch(aor) is None:
+        raise Refused("its id cannot stand in a dialplan function")
+    return {"Variable": f"PJSIP_AOR({aor},{option})"}

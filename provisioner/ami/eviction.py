@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from provisioner.ami.astdb import ContactInStore, ExpireContact, LookAtAor, StoredContact, StoredContacts
+from provisioner.ami.astdb import (
+    PLAIN_ID,
+    ContactInStore,
+    ExpireContact,
+    LookAtAor,
+    StoredContact,
+    StoredContacts,
+)
 from provisioner.ami.client import Client
 from provisioner.ami.registrations import Contact, Contacts
 
@@ -17,7 +23,6 @@ FEW_AORS = 20
 FEW_CONTACTS = 500
 """Up to here each contact is asked for by its key (0.05 ms); beyond it all are read (12 ms a thousand)."""
 POLL_SECONDS = 0.1
-_PLAIN_ID = re.compile(r"[A-Za-z0-9@._+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ async def evict(client: Client, keep: Mapping[str, int]) -> Eviction:
 
 async def look(client: Client, aors: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The contacts of each AOR; the look removes those that have expired before the sweep would."""
-    plain = [aor for aor in sorted(aors) if _PLAIN_ID.fullmatch(aor)]
+    plain = [aor for aor in sorted(aors) if PLAIN_ID.fullmatch(aor)]
     return dict(zip(plain, await client.call_all(map(LookAtAor, plain)), strict=True))
 
 
