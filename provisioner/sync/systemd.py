@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from provisioner.settings import supervisor
+from provisioner.sync.log import get
 
 _PATIENCE: Final = 1.0
 """Seconds to wait where the parent does not read."""
@@ -32,8 +33,8 @@ def notify(*states: str) -> None:
         channel.settimeout(_PATIENCE)
         try:
             channel.sendto("\n".join(lines).encode("utf-8", "replace"), name)
-        except OSError:
-            return
+        except OSError as exc:
+            get().debug("systemd does not hear", error=f"{address}: {exc.strerror}")
 
 
 def watchdog_seconds() -> float | None:
