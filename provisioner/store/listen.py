@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -52,7 +53,7 @@ class Listener:
         options = [given] if isinstance(given, str) else [*given]
         options += [f"-c {name}={value}" for name, value in _SERVER.items()]
         url = self._url.set(drivername="postgresql").difference_update_query(["options"])
-        with self._translated():
+        async with self._patient():
             where = make_conninfo(
                 url.render_as_string(hide_password=False),
                 application_name="provisioner sync",
@@ -66,7 +67,7 @@ class Listener:
     async def lead(self) -> bool:
         """Try to lead; True while this connection does. Nobody else can until it is closed or lost."""
         if not self._leads:
-            with self._translated():
+            async with self._patient():
                 cursor = await self._connected().execute(LEAD)
                 row = await cursor.fetchone()
                 self._leads = row is not None and bool(row[0])
@@ -74,11 +75,11 @@ class Listener:
 
     async def hear(self, seconds: float) -> bool:
         """Wait until somebody changed something, at most so long; whether it happened since the last call."""
+        heard = False
         with self._translated():
-            heard = False
             async for _ in self._connected().notifies(timeout=seconds, stop_after=1):
                 heard = True
-            return heard
+        return heard
 
     async def close(self) -> None:
         """Hang up, and leave the lead to others."""
@@ -90,6 +91,18 @@ class Listener:
         if self._connection is None:
             raise StoreUnavailable(f"{place(self._url)} is not connected.")
         return self._connection
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[None]:
+        """Statements that a server answers at once; one that is silent counts as lost."""
+        try:
+            with self._translated():
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    yield
+        except TimeoutError:
+            await self.close()
+            where = place(self._url)
+            raise StoreUnavailable(f"{where} has been silent for {CONNECT_TIMEOUT} s.") from None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -53,6 +53,7 @@ STATEMENTS = (
         ORDER BY id, place
     """,
     "DROP TABLE provisioner.outbox_of_before",
+    "ALTER SEQUENCE provisioner.outbox_id_seq1 RENAME TO outbox_id_seq",
     # The functions below must never fail: they run in the transactions of other programs, on tables that
     # those may alter. So they read the columns that there are, as texts, and take for 0 what is no number.
     # EXECUTE has each statement planned for its number of rows.
