@@ -1,27 +1,28 @@
-"""Having a node forget what it cached: objects by name, or, of very many, the whole cache of their type."""
+"""Having a node forget what it cached: objects by name, or, where that costs it less, whole caches."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from provisioner.ami.action import Action
-from provisioner.ami.actions import ExpireCache, Expired, ExpireObject
+from provisioner.ami.actions import ExpireCache, Expired, ExpireObject, MarkStale, Ping
 from provisioner.ami.client import Client
+from provisioner.ami.cost import cached, whole_pays
 
 SETTLE_SECONDS = 0.05
 """Between the two passes of expiring; many times what Asterisk takes from reading a row to caching it."""
-
-MANY_OBJECTS = 1_000
-"""Beyond so many objects of one type its whole cache is expired.
-
-By name an object takes 0.03 ms beside an empty cache, but 0.25 ms beside 10,000 cached ones and 1.5 ms beside
-100,000, because Asterisk looks for it in 53 lists: all of 100,000 endpoints 22 s at best. Three whole caches
-take 0.1 s with 10,000 objects in each, 1 s with 30,000, 8 s with 100,000. What else was cached is then read
-again at its next use, 0.2 ms an object, so of few the names are better (measured on 22.10.1).
-"""
+SETTLED_SECONDS = 0.5
+"""What is expired for the first time so long after the commit needs no second pass; ten times as long, for a
+node that so many names keep busy."""
+FEW = 1_000
+"""Up to so many objects of a type go by name without a thought: 0.04 s."""
+SLICE = 500
+LOOKS = 3
+"""How often the size of a cache is measured; the shortest counts, as anything else on the node adds to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +36,79 @@ class Expiry:
 
 
 class Expiring:
-    """Expire objects of one node at once, and all of them :meth:`again`, where the node caches any.
+    """Expire objects of one node at once, and :meth:`again` what may have come back with its old row.
 
-    The second pass is for a row that Asterisk had read just before our commit: it may put the old row into
-    its cache only after the first pass, where it would stay in force for the lifetime of the cache.
+    Make it when the new rows are committed. The second pass is for a row that Asterisk had read just before:
+    it may put the old row into its cache only after the first pass, where it would stay in force for the
+    lifetime of the cache.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._found: dict[ExpireObject | ExpireCache, Expired] = {}
+        self._began = time.monotonic()
+        self._found: dict[str, Counter[Expired]] = defaultdict(Counter)
+        self._whole: list[ExpireCache] = []
+        self._again: list[ExpireObject] = []
 
     async def caches(self, types: Iterable[str]) -> None:
         """Expire the whole caches of these types."""
-        await self._first([ExpireCache(type) for type in types])
+        caches = [ExpireCache(type) for type in types]
+        for cache, what in zip(caches, await self._all(caches), strict=True):
+            # Of a whole cache nobody knows how many objects it had.
+            self._found[cache.type] = Counter([what] if what is Expired.NO_CACHE else [])
+        self._whole += caches
 
     async def objects(self, objects: Sequence[ExpireObject]) -> None:
-        """Expire these objects, or of very many of a type its whole cache."""
-        by_type = Counter(action.type for action in objects)
-        whole = frozenset(type for type, count in by_type.items() if count > MANY_OBJECTS)
-        await self.caches(sorted(whole))
-        await self._first([action for action in objects if action.type not in whole])
+        """Expire these objects, or of very many of a type its whole cache, where that costs the node less."""
+        count = Counter(each.type for each in objects)
+        whole = {cache.type for cache in self._whole}
+        await self._names([each for each in objects if count[each.type] <= FEW and each.type not in whole])
+        for type in [type for type in count if count[type] > FEW and type not in whole]:
+            await self._many(type, [each for each in objects if each.type == type])
 
     async def again(self) -> Expiry:
-        """Expire all of it a second time; returns what the first pass found."""
-        no_cache = frozenset(action.type for action, what in self._found.items() if what is Expired.NO_CACHE)
-        cached = [action for action in self._found if action.type not in no_cache]
-        if cached:
+        """Expire a second time what needs it; returns what the first pass found."""
+        no_cache = frozenset(type for type, found in self._found.items() if found[Expired.NO_CACHE])
+        whole = frozenset(cache.type for cache in self._whole) - no_cache
+        actions: list[ExpireObject | ExpireCache] = [each for each in self._whole if each.type in whole]
+        actions += [each for each in self._again if each.type not in whole | no_cache]
+        if actions:
             await asyncio.sleep(SETTLE_SECONDS)
-            await self._all(cached)
-        counts = Counter(what for action, what in self._found.items() if isinstance(action, ExpireObject))
-        whole = frozenset(action.type for action in self._found if isinstance(action, ExpireCache))
-        return Expiry(counts[Expired.EXPIRED], counts[Expired.NOT_CACHED], whole - no_cache, no_cache)
+            await self._all(actions)
+        named = sum((found for type, found in self._found.items()), Counter[Expired]())
+        return Expiry(named[Expired.EXPIRED], named[Expired.NOT_CACHED], whole, no_cache)
 
-    async def _first(self, actions: Sequence[ExpireObject | ExpireCache]) -> None:
-        self._found.update(zip(actions, await self._all(actions), strict=True))
+    async def _names(self, objects: Sequence[ExpireObject]) -> None:
+        if time.monotonic() - self._began < SETTLED_SECONDS:
+            self._again += objects
+        for each, what in zip(objects, await self._all(objects), strict=True):
+            self._found[each.type][what] += 1
+
+    async def _many(self, type: str, objects: Sequence[ExpireObject]) -> None:
+        began = time.monotonic()
+        await self._names(objects[:SLICE])
+        each = (time.monotonic() - began) / SLICE
+        if self._found[type][Expired.NO_CACHE]:
+            return
+        size = await self._size(type)
+        if size is not None and whole_pays(type, len(objects), each, size):
+            await self.caches([type])
+            return
+        for start in range(SLICE, len(objects), SLICE):
+            await self._names(objects[start : start + SLICE])
+
+    async def _size(self, type: str) -> int | None:
+        """How many objects of a type the node caches, as its time tells; None where it does not."""
+        answered, marked = [], []
+        for _ in range(LOOKS):
+            began = time.monotonic()
+            await self._client.call(Ping())
+            answered.append(time.monotonic() - began)
+            began = time.monotonic()
+            if not await self._client.call(MarkStale(type)):
+                return None
+            marked.append(time.monotonic() - began)
+        return cached(min(marked), min(answered))
 
     async def _all(self, actions: Sequence[ExpireObject | ExpireCache]) -> list[Expired]:
         each: Sequence[Action[Expired]] = actions

@@ -13,6 +13,7 @@ from provisioner.ami.actions import (
     ExpireCache,
     Expired,
     ExpireObject,
+    MarkStale,
     ModuleLoaded,
     ReloadModule,
 )
@@ -28,6 +29,7 @@ NOBODY = "provisioner-probe"
 USED: tuple[tuple[type[Action[object]], Mapping[str, str]], ...] = (
     (ExpireObject, {"Cache": f"res_pjsip/{NOBODY}", "Object": NOBODY}),
     (ExpireCache, {"Cache": f"res_pjsip/{NOBODY}"}),
+    (MarkStale, {"Cache": f"res_pjsip/{NOBODY}"}),
     (Contacts, {}),
     (ShowEndpoint, {"Endpoint": NOBODY}),
     (DeviceStates, {}),

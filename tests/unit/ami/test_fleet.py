@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
 
-from provisioner.ami import Delivery, DeviceState, Fleet
+from provisioner.ami import Delivery, DeviceState, Fleet, expiry
 from provisioner.ami.eviction import FEW_CONTACTS
-from provisioner.ami.expiry import MANY_OBJECTS
+from provisioner.ami.expiry import FEW, SLICE
 from provisioner.plan import NodeOrder
-from tests.unit.ami.fake import Answer, FakeNode, Headers, Step, answer, hangs_up, says, silent
+from tests.unit.ami.fake import Answer, FakeNode, Headers, Pause, Step, answer, hangs_up, says, silent
 
 ALL = frozenset({"endpoint", "auth", "aor"})
 
@@ -78,6 +79,19 @@ class Astdb:
 
 
 SOON = 2_000_000_000
+STALE = says("Response: Success", "Message: All objects were marked as stale in the cache")
+
+
+def node_with_caches() -> FakeNode:
+    """A node that says of every object that it was cached, and of every cache that it is small."""
+    return FakeNode(
+        {
+            "SorceryMemoryCacheExpireObject": answer("expire_expired"),
+            "SorceryMemoryCacheExpire": answer("expire_all"),
+            "SorceryMemoryCacheStale": STALE,
+            "Ping": answer("ping"),
+        }
+    )
 
 
 def contacts_of(*keys: str) -> dict[str, int]:
@@ -101,26 +115,56 @@ def test_a_node_without_caches_is_told_once_and_says_so() -> None:
     assert len(fake.actions()) == 3
 
 
-def test_of_very_many_objects_the_whole_cache_of_their_type_is_expired() -> None:
-    orders = [NodeOrder(str(number), frozenset({"auth"})) for number in range(MANY_OBJECTS + 1)]
+MANY = 3 * FEW
+
+
+def test_of_very_many_objects_of_which_few_are_cached_the_whole_cache_is_expired() -> None:
+    orders = [NodeOrder(str(number), frozenset({"auth"})) for number in range(MANY)]
     orders.append(NodeOrder("1", frozenset({"aor"})))
-    answers = {
-        "SorceryMemoryCacheExpireObject": answer("expire_expired"),
-        "SorceryMemoryCacheExpire": answer("expire_all"),
-    }
-    with FakeNode(answers).running() as fake:
+    with node_with_caches().running() as fake:
         (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders})
-    sent = [(headers["Cache"], headers.get("Object")) for headers in fake.received[1:]]
-    assert sent == [("res_pjsip/auth", None), ("res_pjsip/aor", "1")] * 2
-    assert result.details == Delivery(MANY_OBJECTS + 1, expired=1, whole=frozenset({"auth"}))
+    sent = Counter((headers["Action"], headers.get("Cache")) for headers in fake.received[1:])
+    assert sent["SorceryMemoryCacheExpire", "res_pjsip/auth"] == 2
+    assert sent["SorceryMemoryCacheExpireObject", "res_pjsip/auth"] == SLICE
+    assert sent["SorceryMemoryCacheExpireObject", "res_pjsip/aor"] == 2
+    assert result.details == Delivery(MANY, expired=1, whole=frozenset({"auth"}))
+
+
+@pytest.mark.parametrize("stale", ["a full cache", "no such action"])
+def test_beside_very_many_cached_objects_all_go_by_name(stale: str) -> None:
+    ids = [str(number) for number in range(MANY)]
+    orders = [NodeOrder(id, frozenset({"auth"})) for id in ids]
+    with node_with_caches().running() as fake:
+        if stale == "a full cache":
+            fake.answers["SorceryMemoryCacheStale"] = lambda headers: [Pause(0.1), *STALE(headers)]
+        else:
+            del fake.answers["SorceryMemoryCacheStale"]
+        (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders})
+    assert "SorceryMemoryCacheExpire" not in fake.actions()
+    assert {headers["Object"] for headers in fake.received if "Object" in headers} == set(ids)
+    assert result.details == Delivery(MANY, expired=MANY)
+
+
+def test_what_is_expired_long_after_the_commit_is_expired_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "SETTLED_SECONDS", 0.0)
+    with node_with_caches().running() as fake:
+        Fleet((fake.node(),)).deliver({"pbx1": [NodeOrder("7001", ALL)]})
+    assert len(fake.actions()) == 3
+
+
+def test_where_there_is_no_cache_the_rest_of_very_many_objects_is_left_out() -> None:
+    orders = [NodeOrder(str(number), frozenset({"auth"})) for number in range(MANY)]
+    with FakeNode({"SorceryMemoryCacheExpireObject": answer("expire_no_cache")}).running() as fake:
+        (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders})
+    assert len(fake.actions()) == SLICE
+    assert result.details == Delivery(MANY, no_cache=frozenset({"auth"}))
 
 
 def test_a_whole_cache_that_is_not_there_is_told_once() -> None:
-    orders = [NodeOrder(str(number), frozenset({"auth"})) for number in range(MANY_OBJECTS + 1)]
     with FakeNode({"SorceryMemoryCacheExpire": answer("expire_all_no_cache")}).running() as fake:
-        (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders})
-    assert len(fake.actions()) == 1
-    assert result.details == Delivery(MANY_OBJECTS + 1, no_cache=frozenset({"auth"}))
+        (result,) = Fleet((fake.node(),)).deliver({}, whole={"pbx1"})
+    assert len(fake.actions()) == 3
+    assert result.details == Delivery(no_cache=ALL)
 
 
 def test_contacts_of_very_many_are_read_all_at_once_and_only_their_aors_are_looked_at() -> None:
@@ -154,13 +198,14 @@ def test_of_more_contacts_than_may_be_kept_the_newest_stay() -> None:
     assert sorted(astdb.contacts) == ["contact/7001;@middle", "contact/7001;@new"]
 
 
-def test_contacts_are_evicted_before_and_after_the_objects_are_expired() -> None:
+def test_contacts_are_evicted_before_and_after_their_aors_are_expired() -> None:
     astdb = Astdb(contacts_of("7001;@a"), {"7001"})
     with astdb.fake().running() as fake:
         fake.answers["SorceryMemoryCacheExpireObject"] = self_registering(astdb)
         (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": [NodeOrder("7001", ALL, 0)]})
     assert result.details is not None
-    assert result.details.evicted == 2
+    # The one there was, one of the first objects expired, and one of the AOR.
+    assert result.details.evicted == 3
     assert astdb.contacts == {}
 
 
@@ -212,14 +257,23 @@ def test_contacts_that_do_not_go_are_named() -> None:
     assert result.details.over == {"7001"}
 
 
-def test_an_order_that_cuts_nobody_off_does_not_wait_for_one_that_does() -> None:
+def test_everybody_is_refused_before_contacts_are_looked_for_and_only_their_aors_wait() -> None:
     astdb = Astdb(contacts_of("7001;@a"), {"7001"})
     with astdb.fake().running() as fake:
-        orders = [NodeOrder("7001", ALL, 0), NodeOrder("7002", frozenset({"auth"}))]
+        orders = [NodeOrder("7001", ALL, 0), NodeOrder("7002", ALL)]
         Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": orders})
-    first, second = fake.received[1:3]
-    assert (first["Action"], first["Object"]) == ("SorceryMemoryCacheExpireObject", "7002")
-    assert second["Action"] == "DBGetTree"
+    sent = [(headers["Action"], headers.get("Cache"), headers.get("Object")) for headers in fake.received[1:]]
+    searched = sent.index(("DBGetTree", None, None))
+    expire = "SorceryMemoryCacheExpireObject"
+    assert sent[:searched] == [
+        (expire, "res_pjsip/auth", "7001"),
+        (expire, "res_pjsip/endpoint", "7001"),
+        (expire, "res_pjsip/aor", "7002"),
+        (expire, "res_pjsip/auth", "7002"),
+        (expire, "res_pjsip/endpoint", "7002"),
+    ]
+    looked = next(place for place, (action, *_) in enumerate(sent) if action == "Getvar")
+    assert sent.index((expire, "res_pjsip/aor", "7001")) > looked
 
 
 def test_whole_caches_are_expired_twice_and_nothing_by_name_but_phones_are_cut_off() -> None:
@@ -350,7 +404,7 @@ def test_status_of_a_node_that_is_down_is_its_error() -> None:
         (None, ("expire_no_cache", "expire_all_no_cache"), "reloaded res_pjsip.so, because this node has no"),
         ([], ("expire_expired", "expire_all"), "nothing to do"),
         (
-            [str(number) for number in range(MANY_OBJECTS + 1)],
+            [str(number) for number in range(MANY)],
             ("expire_expired", "expire_all"),
             "expired all cached objects of type endpoint, auth and aor, as so many were named",
         ),
@@ -362,6 +416,8 @@ def test_a_reload_says_what_it_did(ids: list[str] | None, answers: tuple[str, st
         {
             "SorceryMemoryCacheExpireObject": answer(one),
             "SorceryMemoryCacheExpire": answer(everything),
+            "SorceryMemoryCacheStale": STALE,
+            "Ping": answer("ping"),
             "Reload": answer("reload"),
         }
     )
