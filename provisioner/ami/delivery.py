@@ -65,16 +65,18 @@ async def deliver(
     """
     merged = merge_orders(orders)
     keep = {order.endpoint_id: order.keep_contacts for order in merged if order.keep_contacts is not None}
+    actions = [ExpireObject(type, order.endpoint_id) for order in merged for type in sorted(order.expire)]
+    # The AOR of somebody who is cut off goes after the contacts: while it is still cached, the look that ends
+    # _cut_off() removes them at once, also a deleted endpoint's. Afterwards it would take the sweep.
+    last = [each for each in actions if each.type == "aor" and each.id in keep]
     expiring = Expiring(client)
     if whole:
         await expiring.caches(CACHED_TYPES)
     else:
-        await expiring.objects(_objects([order for order in merged if order.keep_contacts is None]))
-    # Before expiring, for a deleted endpoint's sake: while its AOR is still cached, the look that ends this
-    # removes its contacts at once. Afterwards it would take the sweep.
+        await expiring.objects([each for each in actions if each.type != "aor" or each.id not in keep])
     before = await _cut_off(client, keep, expire_contacts)
     if not whole:
-        await expiring.objects(_objects([order for order in merged if order.keep_contacts is not None]))
+        await expiring.objects(last)
     done = await expiring.again()
     # Once more, for whoever registered with the old rows until they were expired.
     after = Eviction() if expire_contacts else await _cut_off(client, keep, None)
@@ -95,10 +97,6 @@ async def deliver(
         over=frozenset(await _over(client, over, expire_contacts)),
         renewed=renewed,
     )
-
-
-def _objects(orders: Sequence[NodeOrder]) -> list[ExpireObject]:
-    return [ExpireObject(type, order.endpoint_id) for order in orders for type in sorted(order.expire)]
 
 
 async def _cut_off(
