@@ -79,7 +79,6 @@ class Astdb:
 
 
 SOON = 2_000_000_000
-STALE = says("Response: Success", "Message: All objects were marked as stale in the cache")
 
 
 def node_with_caches() -> FakeNode:
@@ -88,7 +87,7 @@ def node_with_caches() -> FakeNode:
         {
             "SorceryMemoryCacheExpireObject": answer("expire_expired"),
             "SorceryMemoryCacheExpire": answer("expire_all"),
-            "SorceryMemoryCacheStale": STALE,
+            "SorceryMemoryCacheStale": answer("mark_stale"),
             "Ping": answer("ping"),
         }
     )
@@ -130,13 +129,17 @@ def test_of_very_many_objects_of_which_few_are_cached_the_whole_cache_is_expired
     assert result.details == Delivery(MANY, expired=1, whole=frozenset({"auth"}))
 
 
+def slow_mark(headers: Headers) -> Sequence[Step]:
+    return [Pause(0.1), *answer("mark_stale")(headers)]
+
+
 @pytest.mark.parametrize("stale", ["a full cache", "no such action"])
 def test_beside_very_many_cached_objects_all_go_by_name(stale: str) -> None:
     ids = [str(number) for number in range(MANY)]
     orders = [NodeOrder(id, frozenset({"auth"})) for id in ids]
     with node_with_caches().running() as fake:
         if stale == "a full cache":
-            fake.answers["SorceryMemoryCacheStale"] = lambda headers: [Pause(0.1), *STALE(headers)]
+            fake.answers["SorceryMemoryCacheStale"] = slow_mark
         else:
             del fake.answers["SorceryMemoryCacheStale"]
         (result,) = Fleet((fake.node(),)).deliver({"pbx1": orders})
@@ -416,7 +419,7 @@ def test_a_reload_says_what_it_did(ids: list[str] | None, answers: tuple[str, st
         {
             "SorceryMemoryCacheExpireObject": answer(one),
             "SorceryMemoryCacheExpire": answer(everything),
-            "SorceryMemoryCacheStale": STALE,
+            "SorceryMemoryCacheStale": answer("mark_stale"),
             "Ping": answer("ping"),
             "Reload": answer("reload"),
         }
