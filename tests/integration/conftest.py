@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,9 @@ def server(embedded: Embedded) -> URL:
     return url
 
 
-@pytest.fixture
-def make_database(server: URL) -> Iterator[Callable[[str], URL]]:
-    """Makes databases from a template: ``template0`` for an empty one."""
+@contextmanager
+def databases(server: URL) -> Iterator[Callable[[str], URL]]:
+    """Makes databases from a template, which are gone at the end."""
     made: list[str] = []
 
     def make(template: str) -> URL:
@@ -60,6 +61,13 @@ def make_database(server: URL) -> Iterator[Callable[[str], URL]]:
     with psycopg.connect(address(server), autocommit=True) as connection:
         for name in made:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def make_database(server: URL) -> Iterator[Callable[[str], URL]]:
+    """Makes databases from a template: ``template0`` for an empty one."""
+    with databases(server) as make:
+        yield make
 
 
 @pytest.fixture
