@@ -31,7 +31,7 @@ SECRET: Final = "ami-secret"
 class Daemon:
     """One ``provisioner sync``; ``lines`` is what it has logged."""
 
-    def __init__(self, config: Path, port: int) -> None:
+    def __init__(self, config: Path, home: Path, port: int = 0) -> None:
         self.lines: list[dict[str, Any]] = []
         self.port = port
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PROVISIONER_")}
@@ -39,7 +39,7 @@ class Daemon:
             [sys.executable, "-m", "provisioner.cli", "--config", str(config), "sync"],
             env={
                 **inherited,
-                "PROVISIONER_HOME": str(config.parent / "home"),
+                "PROVISIONER_HOME": str(home),
                 "PROVISIONER_SYNC_PORT": str(port),
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
@@ -122,7 +122,7 @@ class Site:
         self.config.write_text("\n".join([*parts, ""]))
 
     def start(self, port: int = 0) -> Daemon:
-        self.daemons.append(Daemon(self.config, port))
+        self.daemons.append(Daemon(self.config, self.config.parent / "home", port))
         return self.daemons[-1]
 
     def end(self) -> None:
