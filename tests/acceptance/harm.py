@@ -82,9 +82,9 @@ MIDDLE = Fault("database", Moment("asked", b"COPY provisioner.history"), NOTHING
 COMMIT = Fault("database", Moment("asked", b"COMMIT"), UNKNOWN, written=False)
 COMMITTED = Fault("database", Moment("answered", b"COMMIT"), UNKNOWN)
 OUTBOX = Fault("database", Moment("asked", b"FROM provisioner.outbox"), NOT_TOLD)
-PROOF = Fault("database", Moment("asked", b"BEGIN READ ONLY", nth=2), NOT_PROVEN)
-NOTED = Fault("database", Moment("asked", b"DELETE FROM provisioner.outbox"), NOT_NOTED)
-NOTED_LATE = Fault("database", Moment("asked", b"COMMIT", nth=2), NOT_NOTED + "PostgreSQL was lost during")
+PROOF = Fault("database", Moment("asked", b"BEGIN READ ONLY"), NOT_PROVEN)
+NOTED = Fault("database", Moment("asked", b"UPDATE provisioner.nodes"), NOT_NOTED)
+NOTED_LATE = Fault("database", Moment("asked", b"UPDATE provisioner.outbox"), NOT_NOTED)
 
 
 @dataclass

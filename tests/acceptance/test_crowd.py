@@ -69,7 +69,7 @@ def records_and_rows(lab: Lab, added: Sequence[dict[str, object]]) -> dict[str, 
         "records": kept == told and len(listed) == len(added),
         "rows": rows == [(id, id, id, id, 1) for id in sorted(number for _, number in told)]
         and counts == [[(len(added),)]] * 3,
-        "outbox": database.ask("SELECT endpoint_id FROM provisioner.outbox") == [],
+        "outbox": database.ask("SELECT object_id FROM provisioner.outbox") == [],
     }
 
 

@@ -291,7 +291,7 @@ def unaccounted(lab: Lab, database: Database) -> dict[str, set[str]]:
         login for (login,) in database.ask("SELECT login FROM provisioner.users WHERE deleted_at IS NULL")
     }
     found["users"] = logins ^ {user["login"] for user in users}
-    found["outbox"] = {id for (id,) in database.ask("SELECT endpoint_id FROM provisioner.outbox")}
+    found["outbox"] = {id for (id,) in database.ask("SELECT object_id FROM provisioner.outbox")}
     return found
 
 

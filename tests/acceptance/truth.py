@@ -36,7 +36,7 @@ def changes_of(lab: Lab, login: str) -> int:
 
 def pending(lab: Lab) -> set[str]:
     """The endpoint ids of which a node is still to be told."""
-    return {row["endpoint_id"] for row in query(lab, "SELECT endpoint_id FROM provisioner.outbox")}
+    return {row["object_id"] for row in query(lab, "SELECT object_id FROM provisioner.outbox")}
 
 
 def check_whole(lab: Lab, app: App) -> None:

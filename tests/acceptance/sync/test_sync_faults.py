@@ -43,7 +43,7 @@ def test_no_change_is_lost_in_a_fault_and_phones_are_served_all_the_while(world:
 def test_a_daemon_that_is_killed_at_thirty_moments_loses_nothing(world: World) -> None:
     chance = random.Random(30)
     for _ in range(30):
-        time.sleep(chance.uniform(0.0, 1.2))
+        time.sleep(chance.uniform(0.0, 2.0))
         world.daemon.kill()
         world.start_daemon()
     world.recovers(ENDS_WITHIN)
