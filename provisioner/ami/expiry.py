@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from provisioner.ami.action import Action
 from provisioner.ami.actions import ExpireCache, Expired, ExpireObject, MarkStale, Ping
 from provisioner.ami.client import Client
-from provisioner.ami.cost import cached, whole_pays
+from provisioner.ami.cost import cached, pace, whole_pays
 
 SETTLE_SECONDS = 0.05
 """Between the two passes of expiring; many times what Asterisk takes from reading a row to caching it."""
@@ -20,7 +20,8 @@ SETTLED_SECONDS = 0.5
 node that so many names keep busy."""
 FEW = 1_000
 """Up to so many objects of a type go by name without a thought: 0.04 s."""
-SLICE = 500
+SAMPLE = 100
+"""Of very many, so many go by name first, to see what a name takes on this node."""
 LOOKS = 3
 """How often the size of a cache is measured; the shortest counts, as anything else on the node adds to it."""
 
@@ -85,17 +86,25 @@ class Expiring:
             self._found[each.type][what] += 1
 
     async def _many(self, type: str, objects: Sequence[ExpireObject]) -> None:
-        began = time.monotonic()
-        await self._names(objects[:SLICE])
-        each = (time.monotonic() - began) / SLICE
+        each = await self._timed(objects[:SAMPLE])
         if self._found[type][Expired.NO_CACHE]:
             return
         size = await self._size(type)
         if size is not None and whole_pays(type, len(objects), each, size):
             await self.caches([type])
             return
-        for start in range(SLICE, len(objects), SLICE):
-            await self._names(objects[start : start + SLICE])
+        done = SAMPLE
+        while done < len(objects):
+            count, rest = pace(each)
+            await asyncio.sleep(rest)
+            each = await self._timed(objects[done : done + count])
+            done += count
+
+    async def _timed(self, objects: Sequence[ExpireObject]) -> float:
+        """Expire these by name; returns the seconds that each took."""
+        began = time.monotonic()
+        await self._names(objects)
+        return (time.monotonic() - began) / len(objects)
 
     async def _size(self, type: str) -> int | None:
         """How many objects of a type the node caches, as its time tells; None where it does not."""

@@ -20,6 +20,7 @@ from provisioner.ami import (
     ExpireObject,
     Fleet,
     Maintenance,
+    MarkStale,
     Ping,
     Qualify,
     ReloadQualify,
@@ -231,7 +232,7 @@ def test_five_hundred_orders_take_less_than_five_seconds(fleet: Fleet, node: Nod
     assert time.monotonic() - start < 5
 
 
-def test_very_many_orders_expire_whole_caches_and_what_was_cached_is_read_again(
+def test_of_very_many_orders_for_few_cached_objects_whole_caches_go_and_are_read_again(
     lab: Lab, fleet: Fleet, node: NodeSettings, add_user: AddUser
 ) -> None:
     number = add_user().number
@@ -239,15 +240,28 @@ def test_very_many_orders_expire_whole_caches_and_what_was_cached_is_read_again(
     query(lab, "UPDATE ps_endpoints SET language = 'pl' WHERE id = %s RETURNING id", number)
     cached = fleet.read_back([number])[node.name].endpoints[number]
     start = time.monotonic()
-    (result,) = fleet.deliver({node.name: [NodeOrder(f"nobody-{index}", ALL, 0) for index in range(5000)]})
+    (result,) = fleet.deliver({node.name: [NodeOrder(f"nobody-{index}", ALL) for index in range(30_000)]})
     taken = time.monotonic() - start
     after = fleet.read_back([number])[node.name].endpoints[number]
     assert before is not None
     assert cached is not None
     assert after is not None
     assert [one.held[ENDPOINTS]["language"] for one in (before, cached, after)] == ["en", "en", "pl"]
-    assert result.details == Delivery(orders=5000, whole=ALL)
-    assert taken < 3
+    assert result.details == Delivery(orders=30_000, whole=ALL)
+    assert taken < 10
+
+
+def test_marking_all_objects_as_stale_leaves_them_in_force(
+    lab: Lab, fleet: Fleet, node: NodeSettings, add_user: AddUser
+) -> None:
+    number = add_user().number
+    fleet.read_back([number])
+    query(lab, "UPDATE ps_endpoints SET language = 'pl' WHERE id = %s RETURNING id", number)
+    assert run(node, lambda client: client.call(MarkStale("endpoint")))
+    held = fleet.read_back([number])[node.name].endpoints[number]
+    assert held is not None
+    assert held.held[ENDPOINTS]["language"] == "en"
+    assert not run(node, lambda client: client.call(MarkStale("contact")))
 
 
 def test_the_longest_line_that_we_send_is_read_whole(node: NodeSettings) -> None:
