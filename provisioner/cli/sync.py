@@ -24,13 +24,15 @@ def sync(ctx: click.Context, form: Form | None, unit: bool) -> None:
     \b
     provisioner sync --log text
     """
+    from provisioner.settings import load
+
     config = ctx.obj["config"]
     if unit:
         from provisioner.sync.unit import text
 
-        click.echo(text(config), nl=False)
+        # Also a file that was found beside us, or in the environment: the daemon would not find it.
+        click.echo(text(load(config).source), nl=False)
         return
-    from provisioner.settings import load
     from provisioner.sync.daemon import run
 
     run(lambda: load(config), form, debug=ctx.find_root().params["debug"])

@@ -100,3 +100,12 @@ def test_a_port_in_use_ends_it_with_one_sentence_and_systemd_never_hears_that_it
     assert f"sync.port: {port} of 127.0.0.1 is in use" in error
     assert "Traceback" not in ended.err
     assert "READY=1" not in parent.all_heard()
+
+
+def test_the_unit_that_is_printed_names_the_settings_that_are_used_here(machine: Machine) -> None:
+    machine.node(5038)
+    (started,) = [
+        line for line in machine.run("sync", "--unit").out.splitlines() if line.startswith("ExecStart=")
+    ]
+    assert started.endswith(f" --config {machine.folder / 'provisioner.toml'} sync")
+    assert Path(started.removeprefix("ExecStart=").split()[0]).is_absolute()
