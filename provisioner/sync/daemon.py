@@ -115,7 +115,8 @@ class Daemon:
             await asyncio.to_thread(store.states)  # a database without our tables is none
             self._found(State.STANDBY)
             while not await listener.lead():
-                await asyncio.sleep(TRY_TO_LEAD)
+                # Heard and forgotten: what nobody listens to would pile up in memory.
+                await asyncio.gather(listener.hear(TRY_TO_LEAD), asyncio.sleep(TRY_TO_LEAD))
             self._found(State.LEADING)
             self._lead = Lead(store, self._settings, self._metrics)
             await self._lead.run(listener)

@@ -47,9 +47,9 @@ class Lead:
         try:
             await self.adopt(self._settings)
             while True:
-                await listener.hear(self._settings.sync.poll)
-                for worker in self.workers:
-                    worker.wake()
+                if await listener.hear(self._settings.sync.poll):
+                    for worker in self.workers:
+                        worker.wake()
         finally:
             house.cancel()
             await self._stop(list(self._workers))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn, ParamSpec, TypeVar
 
 from provisioner.ami import Client, Delivery, Ping, deliver
+from provisioner.ami.renew import renew
 from provisioner.errors import ConnectionLost
 from provisioner.store import Due, Store
 from provisioner.sync import log
@@ -30,8 +31,6 @@ GATHER: Final = 0.02
 """Seconds between two reads while the node is being told: what changes one by one is told some at a time."""
 ROUNDS: Final = 8
 """Rounds at once."""
-LARGE: Final = 500
-"""A round of more objects has the node for itself: what comes after it would wait behind it anyway."""
 NOTE_IDLE: Final = 60.0
 """Seconds between two notes for a node that nothing was due for; each is a write in the database."""
 LONGEST_ID: Final = 900
@@ -118,11 +117,11 @@ class Session:
                 if time.monotonic() - self._noted_at >= NOTE_IDLE:
                     await self._note()
                 self._well()
-        elif batch.whole or len(batch.orders) > LARGE:
+        elif batch.whole:
+            # Noted before the next read, which else finds that the caches are to be expired once more.
             if self._rounds:
                 await asyncio.wait(self._rounds)
             await self._round(batch)
-            # Before the next read: it would find the caches to be expired once more.
             await self._note()
         else:
             task = tasks.create_task(self._round(batch))
@@ -185,7 +184,10 @@ class Session:
         }
         times = {"seconds": round(seconds, 4), "lag_seconds": None if lag is None else round(lag, 4)}
         self._log.info("told", **{key: value for key, value in told.items() if value}, **times)
-        for sentence in did.renewed:
+        self._renewed(did.renewed)
+
+    def _renewed(self, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
             self._log.info("renewed", what=sentence)
 
     async def _note_after_rounds(self) -> NoReturn:
@@ -214,6 +216,8 @@ class Session:
             if not self._rounds and time.monotonic() - self._heard_at >= PING:
                 await self._client.call(Ping())
                 self._heard_at = time.monotonic()
+            # What an earlier round began may have come to its end meanwhile.
+            self._renewed(await renew(self._client, ()))
 
     def _report(self) -> None:
         since = self.backlog.since

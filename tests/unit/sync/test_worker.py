@@ -117,21 +117,20 @@ def test_whole_caches_are_expired_once() -> None:
     assert expired(fake) == []
 
 
-def test_many_objects_have_the_node_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "LARGE", 10)
+def test_a_few_objects_do_not_wait_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "SETTLE_SECONDS", 2.0)
     outbox = Outbox()
-    outbox.commit(*(order(str(number)) for number in range(7000, 7020)))
+    outbox.commit(*(order(str(number)) for number in range(20000, 20900)))
 
     async def work(worker: Worker) -> None:
-        await until(lambda: "7000" in expired(fake), "the large round")
+        await until(lambda: "20000" in expired(fake), "the large round")
         outbox.commit(order("8000"))
         worker.wake()
-        await until(lambda: outbox.noted == 21, "all to be noted")
+        await until(lambda: outbox.noted == 901, "all to be noted")
 
     with obedient().running() as fake:
         run(fake, outbox, work)
-    assert expired(fake)[-2:] == ["8000", "8000"]
-    assert len(expired(fake)) == 42
+    assert expired(fake).index("8000") < 1000, "before the second pass of the others"
 
 
 def test_without_a_word_from_the_database_it_is_looked_at_now_and_then() -> None:
