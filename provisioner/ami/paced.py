@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 100.0
 """The action timeout of a reload's own connection; a reload may take several times as long."""
 
 Reasons = Mapping[str, frozenset[str]]
-"""Why: a text that goes on after ``3 AORs``, and the ids it is about."""
+"""Why: a text that goes on after ``3 extensions``, and the ids it is about."""
 
 
 class PacedReload:
@@ -106,13 +106,13 @@ class PacedReload:
 
 
 def said(reasons: Reasons) -> str:
-    """``3 AORs that are new``, of each reason."""
+    """``3 extensions with changed mailboxes``, for each reason."""
     return "; ".join(f"{counted(ids)} {reason}" for reason, ids in reasons.items())
 
 
 def counted(ids: frozenset[str]) -> str:
-    """``AOR 7001``, or ``3 AORs``."""
-    return f"AOR {next(iter(ids))}" if len(ids) == 1 else f"{len(ids):,} AORs"
+    """``extension 7001``, or ``3 extensions``."""
+    return f"extension {next(iter(ids))}" if len(ids) == 1 else f"{len(ids):,} extensions"
 
 
 def _in(seconds: float) -> str:

@@ -44,8 +44,8 @@ WORTH_SECONDS = 5.0
 SLOW_SECONDS = 1.0
 """A reload of more than this is not made for qualify options alone."""
 
-UNQUALIFIED = "with qualify_frequency 0 that the node did not know: a phone there would stay Unavailable"
-NEW = "new: for each the node would read all endpoints when its phone registers"
+UNQUALIFIED = "just made with qualify_frequency 0, where a phone would stay Unavailable"
+NEW = "just made, each of which would have the node read all endpoints when its phone registers"
 REQUALIFIED = "with changed qualify options: a registered phone keeps the old ones until it registers again"
 MAILBOXES = "with changed mailboxes: a registered phone would not hear of the new ones"
 
@@ -117,6 +117,6 @@ async def _unknown(client: Client, kept: _Kept, new: frozenset[str]) -> dict[str
 
 async def _registered(client: Client, aors: frozenset[str]) -> frozenset[str]:
     """Those where phones may be registered: all of many, as looking costs too."""
-    if len(aors) > FEW_AORS:
+    if not aors or len(aors) > FEW_AORS:
         return aors
     return frozenset(aor for aor, contacts in (await look(client, aors)).items() if contacts)
