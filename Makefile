@@ -5,7 +5,7 @@ BIN := .venv/bin
 ENGINE = engine=$$(scripts/engine) && eval "$$engine"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench up down images venv clean
+.PHONY: help demo test lint format bench soak up down images venv clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,7 +32,11 @@ bench: ## Ratios against named rivals and limits, in one run
 	@scripts/setup asterisk phone
 	@$(ENGINE) && $(BIN)/python -m benchmarks </dev/null
 
-up: ## Database, Asterisk and command line with docker compose
+soak: ## 15 minutes of changes, phones and faults on two nodes (FOR=60 for a minute)
+	@scripts/setup asterisk phone
+	@$(ENGINE) && $(BIN)/python -m tests.acceptance.sync.soak $(or $(FOR),900) </dev/null
+
+up: ## Database, Asterisk, daemon and command line with docker compose
 	@$(ENGINE) && scripts/images asterisk postgres provisioner compose
 	@scripts/compose up --wait </dev/null
 	@echo 'Now: scripts/compose run --rm provisioner user add anna --name "Anna Kowalska"'
