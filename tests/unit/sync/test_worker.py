@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -284,3 +285,17 @@ def test_lag_counts_from_the_oldest_change_that_was_not_told() -> None:
     fake.answers["SorceryMemoryCacheExpireObject"] = late
     with fake.running():
         run(fake, outbox, work)
+
+
+def test_a_database_whose_clock_is_ahead_makes_no_negative_lag() -> None:
+    outbox = Outbox(rows=[(order("7001"), datetime.now(UTC) + timedelta(hours=1))])
+    shown = []
+
+    async def work(worker: Worker) -> None:
+        while outbox.noted == 0:
+            shown.append(worker.standing()["lag_seconds"])
+            await asyncio.sleep(0.01)
+
+    with obedient().running() as fake:
+        run(fake, outbox, work)
+    assert min(shown) >= 0
