@@ -58,7 +58,11 @@ def _sizes(text: str) -> tuple[int, ...]:
 def _line(row: Row) -> str:
     target = "" if row.target is None else f"{row.target:g}"
     ours, its = (f"{_time(run):>9}{_memory(run):>6}" for run in (row.ours, row.its))
-    return f"{row.name:<52}{ours}  {row.rival:<30}{its}{row.ratio:>8.2f}{target:>8}"
+    return f"{row.name:<52}{ours}  {row.rival:<30}{its}{_ratio(row):>8}{target:>8}"
+
+
+def _ratio(row: Row) -> str:
+    return f"{row.ratio:.2f}" if row.ratio >= 0.1 else f"{row.ratio:.2g}"
 
 
 def _time(run: Run) -> str:

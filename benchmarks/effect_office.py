@@ -54,6 +54,8 @@ class Office:
     def __init__(self, size: int, **asterisk: Any) -> None:
         self._size = size
         self.lab = Lab(numbers=NUMBERS, asterisk={"qualify_frequency": 0, **asterisk})
+        self.commands: list[float] = []
+        """What each command of :meth:`by_command` took, from its start to its end, in seconds."""
 
     def __enter__(self) -> Self:
         self.lab.__enter__()
@@ -149,14 +151,15 @@ class Office:
             await listening.execute("LISTEN provisioner")
             command = [sys.executable, "-m", "provisioner.cli", "--config", str(self.lab.config)]
             command += ["user", "secret", desk.login, "--secret-stdin"]
-            running: list[asyncio.subprocess.Process] = []
+            running: list[tuple[asyncio.subprocess.Process, float]] = []
 
             async def change(new: Secret) -> float:
+                began = time.perf_counter()
                 pipe, null = subprocess.PIPE, subprocess.DEVNULL
                 process = await asyncio.create_subprocess_exec(
                     *command, stdin=pipe, stdout=null, stderr=null, env=self._environment
                 )
-                running.append(process)
+                running.append((process, began))
                 assert process.stdin
                 process.stdin.write(f"{new.reveal()}\n".encode())
                 process.stdin.close()
@@ -165,9 +168,10 @@ class Office:
                 raise RuntimeError("the database notified of nothing")
 
             yield change
-            for process in running:
+            for process, began in running:
                 if await process.wait():
                     raise RuntimeError(f"user secret ended with {process.returncode}")
+                self.commands.append(time.perf_counter() - began)
 
 
 def _is_told(port: int) -> bool:
