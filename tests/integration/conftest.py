@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import URL
 
 from provisioner.store import Embedded, Store
+from tests.integration import upstream
 
 if TYPE_CHECKING:
     from tests.integration.commands import Machine
@@ -80,6 +81,19 @@ def database(make_database: Callable[[str], URL]) -> URL:
 def empty_database(make_database: Callable[[str], URL]) -> URL:
     """A database without any table."""
     return make_database("template0")
+
+
+@pytest.fixture(params=["asterisk_16", "asterisk_22"])
+def adopted(empty_database: URL, request: pytest.FixtureRequest) -> URL:
+    """A database that Asterisk's own migrations made, with a trunk of somebody else's."""
+    with psycopg.connect(address(empty_database)) as connection:
+        connection.execute(getattr(upstream, request.param)().encode())
+        connection.execute("INSERT INTO ps_auths (id, password) VALUES ('trunk', 'theirs')")
+        connection.execute(
+            "INSERT INTO ps_endpoints (id, auth, direct_media) VALUES ('trunk', 'trunk', 'no')"
+        )
+        connection.execute("INSERT INTO ps_endpoints (id, context) VALUES ('open_one', 'public')")
+    return empty_database
 
 
 @pytest.fixture

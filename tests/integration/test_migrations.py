@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import URL, create_engine
 
 from provisioner.errors import SchemaOutdated, StoreError
-from provisioner.plan import diff
+from provisioner.plan import NodeOrder, diff
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.resources import resource_dir
 from provisioner.store import Finding, Store
@@ -24,7 +24,6 @@ from provisioner.store.migrate import upgrade
 from provisioner.store.names import Tables
 from provisioner.store.schema import dump
 from provisioner.store.tables import metadata
-from tests.integration import upstream
 from tests.integration.conftest import address
 from tests.integration.people import add, create, rows, user
 
@@ -40,19 +39,6 @@ _CATALOG = """
 
 
 VERBS = ("create", "change", "delete", "restore", "mend")
-
-
-@pytest.fixture(params=["asterisk_16", "asterisk_22"])
-def adopted(empty_database: URL, request: pytest.FixtureRequest) -> URL:
-    """A database that Asterisk's own migrations made, with a trunk of somebody else's."""
-    with psycopg.connect(address(empty_database)) as connection:
-        connection.execute(getattr(upstream, request.param)().encode())
-        connection.execute("INSERT INTO ps_auths (id, password) VALUES ('trunk', 'theirs')")
-        connection.execute(
-            "INSERT INTO ps_endpoints (id, auth, direct_media) VALUES ('trunk', 'trunk', 'no')"
-        )
-        connection.execute("INSERT INTO ps_endpoints (id, context) VALUES ('open_one', 'public')")
-    return empty_database
 
 
 def catalog(url: URL) -> list[Any]:
@@ -201,6 +187,55 @@ def test_the_audit_trail_becomes_the_history(empty_database: URL) -> None:
             assert [one.rows for one in entries if one.rows] == [[{"id": "7001"}]]
             assert {one.user_id for one in entries} == {None}
             assert [one.id for one in tx.history("ANNA")] == [6, 4, 3, 2, 1]
+
+
+def test_what_a_node_was_still_to_be_told_is_told_after_an_upgrade_from_one_row_a_node(
+    empty_database: URL,
+) -> None:
+    at = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    old: list[tuple[str, str, list[str], int | None]] = [
+        ("pbx1", "7001", ["endpoint", "auth", "aor"], 0),
+        ("pbx1", "7001", ["aor"], None),
+        ("pbx1", "7002", ["aor"], 2),
+        ("pbx1", "7003", [], 0),
+        ("pbx2", "7001", ["auth"], None),
+    ]
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        upgrade(connection, Tables(), False, to="0006")
+    engine.dispose()
+    with psycopg.connect(address(empty_database)) as connection:
+        connection.cursor().executemany(
+            "INSERT INTO provisioner.outbox (node, endpoint_id, expire, keep_contacts, created_at) "
+            "VALUES (%s, %s, %s, %s, %s)",
+            [(*one, at) for one in old],
+        )
+    with Store(empty_database) as store:
+        store.upgrade()
+        assert store.check() == ()
+        kinds = frozenset({"endpoint", "auth", "aor"})
+        first, second = store.due("pbx1"), store.due("pbx2")
+        assert first.orders == (
+            NodeOrder("7001", kinds, 0),
+            NodeOrder("7002", frozenset({"aor"}), 2),
+            NodeOrder("7003", frozenset(), 0),
+        )
+        assert (first.whole, first.oldest, second.whole) == (True, at, True)
+        assert second.orders == (NodeOrder("7001", frozenset({"auth"})),)
+        for due in (first, second):
+            store.told(due)
+        with psycopg.connect(address(empty_database)) as connection:
+            assert connection.execute("SELECT count(*) FROM provisioner.outbox").fetchone() == (0,)
+
+
+def test_our_own_tables_of_before_are_watched_after_an_upgrade(empty_database: URL) -> None:
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        upgrade(connection, Tables("My-Asterisk.1"), False, to="0006")
+    engine.dispose()
+    with Store(empty_database, asterisk_schema="My-Asterisk.1") as store:
+        store.upgrade()
+        assert (store.watched(), store.check()) == (True, ())
 
 
 def test_a_schema_of_its_own_gets_asterisks_tables(empty_database: URL) -> None:
