@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Thread
-from typing import Any, ParamSpec, TypeVar
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Threads(ThreadPoolExecutor):
-    """As a loop's default executor it is what ``asyncio.to_thread`` uses: a thread for each call.
+    """As a loop's default executor it is what ``asyncio.to_thread`` uses: as many threads as calls at once.
 
     Those of the standard library are waited for when the program ends, and a database that fell silent may
-    take more than a minute to answer. There are never more threads than calls, and those are few.
+    take more than a minute to answer. Starting one takes the loop a while, so they are kept.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._resting = Semaphore(0)
+
     def submit(self, call: Callable[P, T], /, *args: P.args, **named: P.kwargs) -> Future[T]:
-        """Call it in a thread of its own."""
+        """Call it in a thread."""
         done: Future[T] = Future()
 
-        def run() -> None:
+        def carry_out() -> None:
             if not done.set_running_or_notify_cancel():
                 return
             try:
@@ -30,8 +36,15 @@ class Threads(ThreadPoolExecutor):
             except BaseException as exc:
                 done.set_exception(exc)
 
-        Thread(target=run, name="call", daemon=True).start()
+        self._calls.put(carry_out)
+        if not self._resting.acquire(blocking=False):
+            Thread(target=self._serve, name="call", daemon=True).start()
         return done
 
     def shutdown(self, *args: Any, **named: Any) -> None:
         """Nothing to wait for."""
+
+    def _serve(self) -> NoReturn:
+        while True:
+            self._calls.get()()
+            self._resting.release()
