@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from provisioner.ami.astdb import (
+    EVICTED_AT,
     PLAIN_ID,
     ContactInStore,
     ExpireContact,
@@ -38,12 +39,13 @@ async def evict(client: Client, keep: Mapping[str, int]) -> Eviction:
 
     An evicted contact is not rung any more when this returns. Where its AOR still exists it is gone too,
     with its events and device state; one that lingers has no AOR, and the sweep removes it.
+
+    What has expired by itself is told by no clock of ours, as the node's may be another: it is treated alike.
     """
-    now = time.time()
     live: dict[str, list[StoredContact]] = {}
     expired = []
     for contact in await _stored(client, tuple(keep)):
-        if contact.expires_at > now:
+        if contact.expires_at > EVICTED_AT:
             live.setdefault(contact.aor, []).append(contact)
         else:
             expired.append(contact)
@@ -100,11 +102,10 @@ async def _stored(client: Client, aors: Sequence[str]) -> list[StoredContact]:
 
 
 async def _lingering(client: Client, contacts: Sequence[StoredContact]) -> tuple[StoredContact, ...]:
-    now = time.time()
     found: Sequence[StoredContact | None]
     if len(contacts) <= FEW_CONTACTS:
         found = await client.call_all(ContactInStore(contact.key) for contact in contacts)
     else:
         keys = frozenset([contact.key for contact in contacts])
         found = [contact for contact in await client.call(StoredContacts()) if contact.key in keys]
-    return tuple(contact for contact in found if contact and contact.expires_at <= now)
+    return tuple(contact for contact in found if contact and contact.expires_at <= EVICTED_AT)

@@ -199,6 +199,14 @@ def test_all_contacts_of_an_endpoint_are_evicted_and_no_others() -> None:
     assert sorted(astdb.contacts) == ["contact/70010;@a", "contact/7002;@a"]
 
 
+def test_contacts_are_evicted_also_where_the_clock_of_the_node_is_far_behind_ours() -> None:
+    astdb = Astdb({"contact/7001;@a": 3600}, {"7001"})
+    with astdb.fake().running() as fake:
+        (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": [NodeOrder("7001", ALL, 0)]})
+    assert result.details is not None
+    assert (result.details.evicted, astdb.contacts) == (1, {})
+
+
 def test_of_more_contacts_than_may_be_kept_the_newest_stay() -> None:
     astdb = Astdb(contacts_of("7001;@old", "7001;@middle", "7001;@new"), {"7001"})
     with astdb.fake().running() as fake:
