@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from provisioner.errors import LabError
 from provisioner.lab.asterisk import Asterisk
@@ -192,6 +192,7 @@ class Lab:
         *,
         expires: int = 60,
         answers: bool = False,
+        transport: Literal["udp", "tcp"] = "udp",
         node: str | None = None,
     ) -> Phone:
         """A phone, switched on, that can register at the node (the first); it ends with the lab."""
@@ -199,6 +200,7 @@ class Lab:
             endpoint_id,
             secret,
             self._at(node).sip,
+            transport=transport,
             expires=expires,
             answers=answers,
             containers=self.containers,

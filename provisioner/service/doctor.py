@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from provisioner.service.proof import difference
 
 if TYPE_CHECKING:
     from provisioner.ami import NodeCheck
+    from provisioner.settings import NodeSettings
 
 CACHES = frozenset(OBJECTS.values())
 
@@ -39,6 +40,7 @@ def examine(app: App, node: str | None = None, directory: Path | None = None) ->
     drivers = [f"{module}.so" for module in preload(app.settings.asterisk)]
     for found in app.fleet(nodes).check(drivers):
         yield from _node(app, found)
+    yield from _trunks(app, nodes)
 
 
 def _files(app: App, directory: Path, node: str | None) -> Iterator[Finding]:
@@ -103,6 +105,24 @@ def _node(app: App, found: NodeCheck) -> Iterator[Finding]:
         why = f" ({pending.error})" if pending.error else ""
         said = f"{count(pending.changes, 'change')} not told yet{since}{why}"
         yield Finding(f"{name}, queue", False, said, "run `provisioner reload`, or start `provisioner sync`")
+
+
+def _trunks(app: App, nodes: Sequence[NodeSettings]) -> Iterator[Finding]:
+    """Whether each node reaches the others, which have phones that its calls are for."""
+    every = app.settings.nodes
+    for found in app.fleet(nodes).status({node.trunk for node in every}) if every[1:] else ():
+        if found.error is not None:
+            continue
+        reached = {contact.aor for contact in found.contacts if contact.status == "Reachable"}
+        silent = [one.name for one in every if one.name != found.node and one.trunk not in reached]
+        name = f"node {found.node}, other nodes"
+        if silent:
+            mend = (
+                "start them; render all nodes' files and restart; set nodes.NAME.sip_host where it is another"
+            )
+            yield Finding(name, False, f"no answer by SIP from {', '.join(silent)}", mend)
+        else:
+            yield Finding(name, True, "it reaches all of them by SIP")
 
 
 def _caches(app: App, name: str, found: NodeCheck) -> Iterator[Finding]:
