@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,15 +50,15 @@ def ports() -> dict[str, str]:
     return dict(zip(names, map(str, free_ports(len(names))), strict=True))
 
 
-@pytest.fixture(scope="module")
-def compose(ports: dict[str, str]) -> Iterator[Compose]:
-    """Run `docker compose ARGUMENTS` on a project of our own that is up and healthy."""
+@contextmanager
+def project(ports: dict[str, str], *files: str) -> Iterator[Compose]:
+    """Run `docker compose FILES ARGUMENTS` on a project of our own that is up and healthy."""
     inherited = {name: value for name, value in os.environ.items() if name != "BIND_ADDRESS"}
     environment = {**inherited, **ports, "COMPOSE_PROJECT_NAME": f"provisioner-test-{os.getpid()}"}
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
-            [str(ROOT / "scripts/compose"), *arguments],
+            [str(ROOT / "scripts/compose"), *files, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -77,6 +77,13 @@ def compose(ports: dict[str, str]) -> Iterator[Compose]:
         yield run
     finally:
         run("down", "--volumes", "--timeout", "5")
+
+
+@pytest.fixture(scope="module")
+def compose(ports: dict[str, str]) -> Iterator[Compose]:
+    """The project of docker-compose.yml alone."""
+    with project(ports) as run:
+        yield run
 
 
 def add(compose: Compose, login: str, name: str, number: str) -> None:
