@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from provisioner.ami.actions import ReloadModule
 from provisioner.ami.client import Client
-from provisioner.errors import ActionRefused, NodeError, SettingsError
+from provisioner.errors import ActionRefused, ActionTimeout, NodeError, SettingsError
 from provisioner.settings import NodeSettings
 
 GRACE_SECONDS = 0.25
@@ -95,6 +95,9 @@ class PacedReload:
                 self._wanted = {**reasons, **self._wanted}
                 return
             self._failed(exc, reasons)
+        except ActionTimeout:
+            self.seconds = time.monotonic() - began
+            self._news.append(f"reloading {self.module} takes over {self.seconds:.0f} s, for {said(reasons)}")
         except (NodeError, SettingsError) as exc:
             self._failed(exc, reasons)
         else:

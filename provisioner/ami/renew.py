@@ -5,8 +5,9 @@ reloaded, and when a phone registers at an AOR that it does not know yet and tha
 then it reads *all* endpoints for that one AOR. With qualify_frequency 0 nothing happens, and the phone stays
 Unavailable, for queues and lamps alike, however often it registers. So an unqualified new AOR needs a reload,
 few qualified ones need nothing, and for many one reload is far less work: beside 10,000 endpoints each costs
-2 s of a core, a reload 4 s (beside 20,000: 17 and 22 s); of 40 that registered together the last was usable
-after 226 s, and after 0.7 s with a reload before.
+2 s of a core, a reload 4 s; of 40 that registered together the last was usable after 226 s, and after 0.7 s
+with a reload before. Both grow faster than the number of endpoints (beside 20,000: 17 and 22 s), so of very
+many the operator chooses the time.
 
 **Qualify options** are kept with the registered contacts until their phones register again. A reload brings
 them into force at once, and is left out where it is known to be slow: one phone in some thirty gets no
@@ -30,7 +31,7 @@ from weakref import WeakKeyDictionary
 from provisioner.ami.astdb import PLAIN_ID, QualifyFrequency
 from provisioner.ami.client import Client
 from provisioner.ami.eviction import FEW_AORS, look
-from provisioner.ami.paced import PacedReload, counted
+from provisioner.ami.paced import PacedReload, said
 from provisioner.errors import ActionRefused
 from provisioner.plan import NodeOrder
 
@@ -43,6 +44,10 @@ WORTH_SECONDS = 5.0
 """Work that new AORs may cause a node whose reloads are known to be quick."""
 SLOW_SECONDS = 1.0
 """A reload of more than this is not made for qualify options alone."""
+ENDLESS_SECONDS = 60.0
+"""A reload of more than this is not made at all."""
+MOST = 20_000
+"""AORs that alone make a reload that long, or nearly."""
 
 UNQUALIFIED = "just made with qualify_frequency 0, where a phone would stay Unavailable"
 NEW = "just made, each of which would have the node read all endpoints when its phone registers"
@@ -75,12 +80,15 @@ async def renew(client: Client, orders: Sequence[NodeOrder]) -> tuple[str, ...]:
     new, requalified, mailboxes = (_asking(orders, what) for what in ("state", "qualify", "mwi"))
     try:
         reasons = await _unknown(client, kept, new)
-        if changed := await _registered(client, requalified - new):
-            took = kept.pjsip.seconds
-            if reasons or took is None or took <= SLOW_SECONDS:
-                reasons[REQUALIFIED] = changed
-            else:
-                told.append(f"left {counted(changed)} {REQUALIFIED}; a reload would take {took:.1f} s")
+        changed = await _registered(client, requalified - new)
+        took = kept.pjsip.seconds or 0.0
+        if reasons and (took > ENDLESS_SECONDS or len(new) > MOST):
+            told.append(f"left {said(reasons)}; reload res_pjsip.so at a quiet time, as it may take minutes")
+            reasons = {}
+        if changed and (reasons or (took <= SLOW_SECONDS and len(changed) <= MOST)):
+            reasons[REQUALIFIED] = changed
+        elif changed:
+            told.append(f"left {said({REQUALIFIED: changed})}; a reload of res_pjsip.so takes long here")
         if reasons:
             kept.fresh = {}
             told += await kept.pjsip.ask(client.node, reasons)
@@ -108,7 +116,8 @@ async def _unknown(client: Client, kept: _Kept, new: frozenset[str]) -> dict[str
     fresh = {aor: came for aor, came in kept.fresh.items() if now - came < TOGETHER_SECONDS}
     kept.fresh = {**fresh, **dict.fromkeys(new, now)}
     if pays(len(kept.fresh), kept.pjsip.seconds):
-        return {NEW: frozenset(kept.fresh)}
+        many, kept.fresh = frozenset(kept.fresh), {}
+        return {NEW: many}
     aors = [aor for aor in sorted(new) if PLAIN_ID.fullmatch(aor)]
     found = await client.call_all(map(QualifyFrequency, aors))
     unqualified = frozenset(aor for aor, seconds in zip(aors, found, strict=True) if seconds == 0)

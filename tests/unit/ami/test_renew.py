@@ -175,6 +175,26 @@ def test_where_reloads_are_slow_qualify_options_are_left_to_the_next_registratio
     assert len(reloads(fake)) == 1
 
 
+def test_of_a_reload_that_may_take_minutes_the_operator_chooses_the_time(
+    fake: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sentence,) = renewed(fake, *orders("state", 20_001))
+    assert sentence.startswith("left 20,001 extensions just made")
+    assert sentence.endswith("; reload res_pjsip.so at a quiet time, as it may take minutes")
+    (sentence,) = renewed(fake, *orders("qualify", 20_001))
+    assert sentence.startswith("left 20,001 extensions with changed qualify options")
+    assert fake.actions() == []
+    monkeypatch.setattr(module, "ENDLESS_SECONDS", 0.0)
+
+    async def work(renew: Renew) -> None:
+        await renew(order("state"))
+        (sentence,) = await renew(order("state", "7002"))
+        assert sentence.startswith("left extension 7002 just made with qualify_frequency 0, where a")
+
+    renewing(fake, work)
+    assert len(reloads(fake)) == 1
+
+
 def test_mailboxes_have_a_module_of_their_own(fake: FakeNode) -> None:
     (sentence,) = renewed(fake, *orders("mwi", 3))
     assert re.match(r"reloaded res_pjsip_mwi\.so in \d+\.\d\d s, for 3 extensions with changed", sentence)
@@ -236,6 +256,13 @@ def test_while_somebody_else_reloads_it_is_tried_again(
         await until(lambda: len(reloads(fake)) >= 2)
 
     renewing(fake, work)
+
+
+def test_a_reload_without_end_is_told_of(fake: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paced, "PATIENCE_SECONDS", 0.01)
+    fake.answers["Reload"] = slowly("reload", 1)
+    (sentence,) = renewed(fake, order("mwi"))
+    assert re.match(r"reloading res_pjsip_mwi\.so takes over \d+ s, for extension 7001 with changed", sentence)
 
 
 @pytest.mark.parametrize(
