@@ -89,9 +89,9 @@ def test_two_thousand_rows_take_as_many_statements_as_one(store: Store) -> None:
             found = read(store, *wanted.ids())
             write(store, diff(Rows(), found))
             with store.transaction(actor="tester", command="x") as tx:
-                tx.queue(["pbx1"], told)
+                tx.queue("pbx1", told)
                 tx.number_states(sorted(wanted.ids()), 30)
-            store.delivered(one.id for one in store.pending("pbx1"))
+            store.told(store.due("pbx1"))
         assert found == wanted
         counts.append(len(seen))
     assert counts[0] == counts[1]
@@ -106,12 +106,12 @@ def test_an_array_of_texts_holds_exactly_these(sql: Sql, texts: list[str]) -> No
     assert found == (texts,)
 
 
-def test_orders_keep_their_sequence_in_bulk(store: Store) -> None:
+def test_orders_are_due_as_they_were_queued_in_bulk(store: Store) -> None:
     kinds = [frozenset({"aor"}), frozenset({"auth", "endpoint"}), frozenset[str]()]
-    orders = [NodeOrder(str(n), kinds[n % 3], None if n % 2 else n) for n in range(3000, 1000, -1)]
+    orders = [NodeOrder(str(n), kinds[n % 3], n) for n in range(1000, 3000)]
     with store.transaction(actor="tester", command="x") as tx:
-        tx.queue(["pbx1", "pbx2"], orders)
-    assert [one.order for one in store.pending("pbx2")] == orders
+        tx.queue("pbx1", orders)
+    assert store.due("pbx1").orders == tuple(orders)
 
 
 def test_rows_of_no_live_extension_that_look_like_ours_are_found(store: Store, sql: Sql) -> None:

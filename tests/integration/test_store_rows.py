@@ -170,32 +170,36 @@ def test_ten_thousand_rows_are_written_and_read_in_a_few_statements(store: Store
     assert len(read(store, *ids)) == 2000 * len(TABLES)
 
 
-def test_orders_wait_for_each_node_until_it_was_told(store: Store) -> None:
-    orders = [NodeOrder("7001", frozenset({"auth", "endpoint"}), 0), NodeOrder("7002", frozenset({"aor"}))]
+def test_what_one_node_alone_is_to_do_is_due_there_until_it_was_told(store: Store) -> None:
+    orders = (NodeOrder("7001", frozenset({"auth", "endpoint"}), 0), NodeOrder("7002", frozenset({"aor"})))
+    store.know(["pbx1", "pbx2"])
     with store.transaction(actor="tester", command="x") as tx:
-        tx.queue(["pbx1", "pbx2"], orders)
-    first = store.pending("pbx1")
-    assert [one.order for one in first] == orders
-    store.delivered(one.id for one in first)
-    assert store.pending("pbx1") == ()
-    assert [one.order for one in store.pending("pbx2")] == orders
-    assert store.pending("pbx3") == ()
+        tx.queue("pbx1", orders)
+    due = store.due("pbx1")
+    assert due.orders == orders
+    assert store.due("pbx2").orders == ()
+    store.told(due)
+    assert store.due("pbx1").empty
 
 
 def queue_and_write(store: Store, order: NodeOrder, change: Plan) -> None:
     with store.transaction(actor="tester", command="x") as tx:
-        tx.queue(["pbx1"], [order])
+        tx.queue("pbx1", [order])
         tx.write(change)
 
 
 def test_orders_of_a_transaction_that_failed_are_not_sent(store: Store) -> None:
     with pytest.raises(Conflict):
         queue_and_write(store, NodeOrder("7001", frozenset({"auth"})), plan(rows("7001")))
-    assert store.pending("pbx1") == ()
+    assert store.due("pbx1").orders == ()
 
 
 def contact(sql: Sql, id: str, expires: int) -> None:
     sql.execute("INSERT INTO ps_contacts (id, expiration_time) VALUES (%s, %s)", [id, expires])
+
+
+def expired(store: Store, aor: str, keep: int) -> int:
+    return store.expire_contacts({aor: keep}, "pbx1", ["pbx1"])
 
 
 def test_all_but_the_newest_contacts_of_exactly_this_aor_expire(store: Store, sql: Sql) -> None:
@@ -205,27 +209,20 @@ def test_all_but_the_newest_contacts_of_exactly_this_aor_expire(store: Store, sq
     others = ["abc^3B@1", "a-cd^3B@1", "a^3B@1", "xa-c^3B@1", "A-C^3B@1", "a_c^3B@1", "a%^3B@1"]
     for id in others:
         contact(sql, id, 100)
-    assert store.expire_contacts("a-c", 1) == 2
-    assert store.expire_contacts("a-c", 1) == 0
+    assert expired(store, "a-c", 1) == 2
+    assert expired(store, "a-c", 1) == 0
     left: dict[object, object] = dict(sql.execute("SELECT id, expiration_time FROM ps_contacts"))  # type: ignore[arg-type]
     assert left == {"a-c^3B@1": 1, "a-c;@2": 300, "a-c^3B@3": 1, "a-c^3B@4": 1, **dict.fromkeys(others, 100)}
-    assert store.expire_contacts("a-c", 0) == 1
-    assert store.expire_contacts("a%", 0) == 1
-    assert store.expire_contacts("a_c", 0) == 1
-    assert store.expire_contacts("%", 0) == 0
+    assert expired(store, "a-c", 0) == 1
+    assert expired(store, "a%", 0) == 1
+    assert expired(store, "a_c", 0) == 1
+    assert expired(store, "%", 0) == 0
 
 
-def test_orders_expire_the_contacts_that_they_do_not_keep(store: Store, sql: Sql) -> None:
+def test_of_each_aor_so_many_contacts_stay_as_it_keeps(store: Store, sql: Sql) -> None:
     for id in ("7001^3B@1", "7001^3B@2", "7002^3B@1", "7002^3B@2", "7003^3B@1"):
         contact(sql, id, 100)
-    with store.transaction(actor="tester", command="x") as tx:
-        tx.expire_contacts(
-            [
-                NodeOrder("7001", frozenset(), 0),
-                NodeOrder("7002", frozenset(), 1),
-                NodeOrder("7003", frozenset()),
-            ]
-        )
+    assert store.expire_contacts({"7001": 0, "7002": 1}, "pbx1", ["pbx1"]) == 3
     left = sql.execute("SELECT id FROM ps_contacts WHERE expiration_time > 1 ORDER BY id").fetchall()
     assert left == [("7002^3B@1",), ("7003^3B@1",)]
 
