@@ -24,7 +24,7 @@ from tests.integration.conftest import address
 from tests.unit.ami.fake import FakeNode
 
 Sql = psycopg.Connection[tuple[Any, ...]]
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 SECRET: Final = "ami-secret"
 
 
