@@ -20,10 +20,10 @@ SETTLED_SECONDS = 0.5
 node that so many names keep busy."""
 FEW = 1_000
 """Up to so many objects of a type go by name without a thought: 0.04 s."""
-SAMPLE = 100
+SAMPLE = 64
 """Of very many, so many go by name first, to see what a name takes on this node."""
-LOOKS = 3
-"""How often the size of a cache is measured; the shortest counts, as anything else on the node adds to it."""
+LOOKS = 4
+"""How often something is measured; the shortest time counts, as whatever else is going on only adds to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +86,18 @@ class Expiring:
             self._found[each.type][what] += 1
 
     async def _many(self, type: str, objects: Sequence[ExpireObject]) -> None:
-        each = await self._timed(objects[:SAMPLE])
+        done = LOOKS * SAMPLE
+        each = min([await self._timed(objects[at : at + SAMPLE]) for at in range(0, done, SAMPLE)])
         if self._found[type][Expired.NO_CACHE]:
             return
         size = await self._size(type)
         if size is not None and whole_pays(type, len(objects), each, size):
             await self.caches([type])
             return
-        done = SAMPLE
         while done < len(objects):
             count, rest = pace(each)
             await asyncio.sleep(rest)
-            each = await self._timed(objects[done : done + count])
+            each = min(each, await self._timed(objects[done : done + count]))
             done += count
 
     async def _timed(self, objects: Sequence[ExpireObject]) -> float:
