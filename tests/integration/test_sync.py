@@ -154,7 +154,7 @@ def test_it_ends_cleanly_when_it_is_told_to(
     daemon = leading(where, nodes())
     code, seconds = daemon.stop(number)
     assert code == 0
-    assert seconds < 20
+    assert seconds < 30
     assert daemon.lines[-1]["event"] == "ended"
     row = tables.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
     assert row == (0,)
@@ -163,6 +163,7 @@ def test_it_ends_cleanly_when_it_is_told_to(
 def test_it_ends_also_while_the_database_owes_an_answer(
     where: Site, tables: Sql, nodes: Run, database: URL
 ) -> None:
+    where.database = database.update_query_dict({"options": "-c lock_timeout=300s -c statement_timeout=300s"})
     daemon = leading(where, nodes())
     with psycopg.connect(address(database)) as holder:
         holder.execute("LOCK TABLE provisioner.nodes, provisioner.outbox IN ACCESS EXCLUSIVE MODE")
@@ -174,7 +175,7 @@ def test_it_ends_also_while_the_database_owes_an_answer(
         until(lambda: tables.execute(waits).fetchone() != (0,), "the daemon to ask")
         code, seconds = daemon.stop()
     assert code == 0
-    assert seconds < 15, "its lock_timeout is 20 s"
+    assert seconds < 100, "the answer would take 300"
 
 
 def test_it_ends_while_there_is_no_database(where: Site, tmp_path: Path) -> None:
