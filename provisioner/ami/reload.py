@@ -32,14 +32,14 @@ async def reload(client: Client, endpoint_ids: Collection[str] | None) -> Reload
     done = await expiring.again()
     if done.no_cache == frozenset(CACHED_TYPES):
         return await _reload_module(client)
-    if done.whole:
-        types = [type for type in CACHED_TYPES if type in done.whole]
-        return ReloadResult(name, f"expired all cached objects of type {_and(types)}, as so many were named")
-    count, idle = done.expired, len(objects) - done.expired
-    rest = f"; {idle} not cached, so their rows are read on use" if idle else ""
-    return ReloadResult(
-        name, f"expired {count} of {len(objects)} objects from the caches{rest}", expired=count
-    )
+    whole = [type for type in CACHED_TYPES if type in done.whole]
+    named = sum(each.type not in done.whole for each in objects)
+    did = [f"expired all cached objects of type {_and(whole)}, as so many were named"] if whole else []
+    if named:
+        did.append(f"expired {done.expired} of {named} objects from the caches")
+    if named > done.expired:
+        did.append(f"{named - done.expired} not cached, so their rows are read on use")
+    return ReloadResult(name, "; ".join(did), expired=done.expired)
 
 
 async def _reload_module(client: Client) -> ReloadResult:
