@@ -192,7 +192,8 @@ CREATE FUNCTION provisioner.note_aors() RETURNS trigger
                             n.authenticate_qualify, n.qualify_2xx_only) IS DISTINCT FROM (o.qualify_frequency,
                             o.qualify_timeout, o.authenticate_qualify, o.qualify_2xx_only)
                             THEN 'qualify' END,
-                        CASE WHEN o.id IS NULL AND n.mailboxes <> '' OR n.id = o.id
+                        CASE WHEN o.id IS NULL AND n.mailboxes <> '' OR n.id IS NULL AND o.mailboxes <> ''
+                            OR n.id = o.id
                             AND (n.mailboxes, n.voicemail_extension)
                             IS DISTINCT FROM (o.mailboxes, o.voicemail_extension)
                             THEN 'mwi' END], NULL)
@@ -278,7 +279,8 @@ CREATE FUNCTION provisioner.note_endpoints() RETURNS trigger
                     SELECT coalesce(n.id, o.id) AS id, o.aors,
                         n.id IS NULL OR n.id = o.id AND (n.auth, n.aors) IS DISTINCT FROM (o.auth, o.aors)
                             AS cut,
-                        o.id IS NULL AND n.mailboxes <> '' OR n.id = o.id
+                        o.id IS NULL AND n.mailboxes <> '' OR n.id IS NULL AND o.mailboxes <> ''
+                            OR n.id = o.id
                             AND (n.mailboxes, n.aggregate_mwi, n.mwi_from_user, n.incoming_mwi_mailbox,
                                 n.voicemail_extension)
                             IS DISTINCT FROM (o.mailboxes, o.aggregate_mwi, o.mwi_from_user,

@@ -104,16 +104,17 @@ def _order(id: str, changes: tuple[Change, ...]) -> NodeOrder:
 
 
 def _renew(change: Change) -> Iterator[str]:
-    if change.action is Action.CREATE:
-        if change.table == AORS:
-            yield "state"
-        if change.table != AUTHS and "mailboxes" in change.fields and change.fields["mailboxes"][1]:
+    if change.action is Action.CREATE and change.table == AORS:
+        yield "state"
+    if change.action is not Action.UPDATE:
+        # Of one that is deleted too: whoever gets the number next would hear of its messages.
+        if change.table != AUTHS and any(change.fields.get("mailboxes", ())):
             yield "mwi"
-    elif change.action is Action.UPDATE:
-        if change.table == AORS and change.fields.keys() & _QUALIFY:
-            yield "qualify"
-        if change.fields.keys() & _MAILBOXES[change.table]:
-            yield "mwi"
+        return
+    if change.table == AORS and change.fields.keys() & _QUALIFY:
+        yield "qualify"
+    if change.fields.keys() & _MAILBOXES[change.table]:
+        yield "mwi"
 
 
 def _keep(change: Change, new_endpoint: bool) -> int | None:

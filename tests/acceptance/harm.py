@@ -82,7 +82,7 @@ MIDDLE = Fault("database", Moment("asked", b"COPY provisioner.history"), NOTHING
 COMMIT = Fault("database", Moment("asked", b"COMMIT"), UNKNOWN, written=False)
 COMMITTED = Fault("database", Moment("answered", b"COMMIT"), UNKNOWN)
 OUTBOX = Fault("database", Moment("asked", b"FROM provisioner.outbox"), NOT_TOLD)
-PROOF = Fault("database", Moment("asked", b"BEGIN READ ONLY"), NOT_PROVEN)
+PROOF = Fault("database", Moment("asked", b" READ ONLY"), NOT_PROVEN)
 NOTED = Fault("database", Moment("asked", b"UPDATE provisioner.nodes"), NOT_NOTED)
 NOTED_LATE = Fault("database", Moment("asked", b"UPDATE provisioner.outbox"), NOT_NOTED)
 

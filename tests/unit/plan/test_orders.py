@@ -120,8 +120,10 @@ def test_a_new_endpoint_with_a_mailbox_has_it_looked_at() -> None:
     assert order(phone(endpoint={"mailboxes": ""}, aor={"mailboxes": None}), Rows()).renew == STATE
 
 
-def test_of_an_endpoint_that_is_gone_nothing_is_renewed() -> None:
-    assert order(Rows(), phone(endpoint={"mailboxes": "1@x"})).renew == frozenset()
+def test_whoever_gets_a_deleted_number_next_does_not_hear_of_its_mailbox() -> None:
+    assert order(Rows(), phone(endpoint={"mailboxes": "1@x"})).renew == MWI
+    assert order(Rows(), phone(aor={"mailboxes": "1@x"})).renew == MWI
+    assert order(Rows(), phone()).renew == frozenset()
 
 
 @given(rows, rows)
