@@ -17,7 +17,7 @@ from provisioner.ami.actions import (
     SetMaintenance,
 )
 from provisioner.ami.client import Backoff, Client
-from provisioner.ami.delivery import Delivery, ExpireContacts, deliver
+from provisioner.ami.delivery import Delivery, ExpireContacts, deliver, sayable
 from provisioner.ami.fleet import Fleet
 from provisioner.ami.held import stale
 from provisioner.ami.registrations import (
@@ -63,5 +63,6 @@ __all__ = [
     "SetMaintenance",
     "ShowEndpoint",
     "deliver",
+    "sayable",
     "stale",
 ]

@@ -14,6 +14,8 @@ from provisioner.ami.renew import renew
 from provisioner.plan import NodeOrder, merge_orders
 
 SWEEP_MARGIN_SECONDS = 1.0
+LONGEST_ID = 900
+"""Bytes of an id; with the rest of its line not more than Asterisk reads (1015, measured on 22.10.1)."""
 
 ExpireContacts = Callable[[Mapping[str, int]], int]
 """Leave each AOR only so many contacts in the database; returns how many were expired. Blocking."""
@@ -42,6 +44,11 @@ class Delivery:
     renewed: tuple[str, ...] = ()
 
 
+def sayable(id: str) -> bool:
+    """Whether an AMI message can hold an endpoint id; one that it cannot no phone can use either."""
+    return "\r" not in id and "\n" not in id and len(id.encode()) <= LONGEST_ID
+
+
 async def deliver(
     client: Client,
     orders: Sequence[NodeOrder],
@@ -51,7 +58,7 @@ async def deliver(
     sweep_seconds: float = 30,
     patience: float | None = None,
 ) -> Delivery:
-    """Carry out all orders on one node; can be repeated at will.
+    """Carry out all orders on one node, but for ids that are not sayable; can be repeated at will.
 
     ``whole`` expires the whole caches first, of every type, and nothing by name. Contacts are evicted from
     the node's astdb, or, where ``expire_contacts`` is given, by it: it is called in a thread. ``patience`` is
@@ -63,7 +70,7 @@ async def deliver(
 
     Raises what :meth:`Client.call` and ``expire_contacts`` raise. Nothing is known to be done then.
     """
-    merged = merge_orders(orders)
+    merged = [order for order in merge_orders(orders) if sayable(order.endpoint_id)]
     keep = {order.endpoint_id: order.keep_contacts for order in merged if order.keep_contacts is not None}
     actions = [ExpireObject(type, order.endpoint_id) for order in merged for type in sorted(order.expire)]
     # The AOR of somebody who is cut off goes after the contacts: while it is still cached, the look that ends

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn, ParamSpec, TypeVar
 
-from provisioner.ami import Client, Delivery, Ping, deliver
+from provisioner.ami import Client, Delivery, Ping, deliver, sayable
 from provisioner.ami.renew import renew
 from provisioner.errors import ConnectionLost
 from provisioner.store import Due, Store
@@ -33,8 +33,6 @@ ROUNDS: Final = 8
 """Rounds at once."""
 NOTE_IDLE: Final = 60.0
 """Seconds between two notes for a node that nothing was due for; each is a write in the database."""
-LONGEST_ID: Final = 900
-"""Bytes of an id; with the rest of its line not more than Asterisk reads (1015, measured on 22.10.1)."""
 PING: Final = 10.0
 """Seconds without a round after which the node is asked whether it is there."""
 
@@ -97,18 +95,16 @@ class Session:
         self._read_at = time.monotonic()
         due = await self._ask(self._means.store.due, self.node, self.backlog.position)
         since = None if due.oldest is None else committed_at(due.oldest)
-        self.backlog.add(self._without_unsayable(due), since)
+        self._tell_of_unsayable(due)
+        self.backlog.add(due, since)
         if due.changes:
             self._report()
 
-    def _without_unsayable(self, due: Due) -> Due:
-        """An id with a line break, or of so many bytes, comes from elsewhere: no phone can use it."""
-        orders = tuple(order for order in due.orders if _sayable(order.endpoint_id))
-        if len(orders) == len(due.orders):
-            return due
-        left_out = [order.endpoint_id for order in due.orders if not _sayable(order.endpoint_id)]
-        self._log.warning("passed over", ids=left_out, why="no AMI message can hold such an id")
-        return replace(due, orders=orders)
+    def _tell_of_unsayable(self, due: Due) -> None:
+        """An id that nodes cannot be told of comes from elsewhere: no phone can use it."""
+        left_out = [order.endpoint_id for order in due.orders if not sayable(order.endpoint_id)]
+        if left_out:
+            self._log.warning("passed over", ids=left_out, why="no AMI message can hold such an id")
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         batch = self.backlog.take(time.monotonic())
@@ -232,10 +228,6 @@ class Session:
             return await asyncio.to_thread(call, *args, **named)
         finally:
             self._asked.remove(started)
-
-
-def _sayable(id: str) -> bool:
-    return "\r" not in id and "\n" not in id and len(id.encode()) <= LONGEST_ID
 
 
 def committed_at(moment: datetime) -> float:

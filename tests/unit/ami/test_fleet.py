@@ -199,6 +199,14 @@ def test_all_contacts_of_an_endpoint_are_evicted_and_no_others() -> None:
     assert sorted(astdb.contacts) == ["contact/70010;@a", "contact/7002;@a"]
 
 
+def test_an_id_that_no_message_can_hold_is_left_out_and_holds_up_nothing() -> None:
+    orders = [NodeOrder(id, frozenset({"auth"})) for id in ("7001", "7\r\n2", "7" * 1000)]
+    with FakeNode({"SorceryMemoryCacheExpireObject": answer("expire_no_cache")}).running() as fake:
+        (result,) = Fleet((fake.node(),), sweep_seconds=0).deliver({"pbx1": orders})
+    assert result.error is None
+    assert {headers["Object"] for headers in fake.received if "Object" in headers} == {"7001"}
+
+
 def test_contacts_are_evicted_also_where_the_clock_of_the_node_is_far_behind_ours() -> None:
     astdb = Astdb({"contact/7001;@a": 3600}, {"7001"})
     with astdb.fake().running() as fake:
