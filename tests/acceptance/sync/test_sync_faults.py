@@ -6,9 +6,12 @@ import random
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from provisioner.lab.waiting import wait_for
+from provisioner.service import users
+from provisioner.store import Embedded
 from tests.acceptance.sync.faults import FAULTS
 from tests.acceptance.sync.world import NODES, World
 
@@ -24,6 +27,27 @@ OF_ONE_NODE = {"node_killed": "pbx1"}
 def world(engine: None) -> Iterator[World]:
     with World() as made:
         yield made
+
+
+def test_a_change_by_hand_in_psql_is_in_force_on_both_nodes_at_once(world: World) -> None:
+    url = Embedded(world.lab.home).ensure_running().set(drivername="postgresql")
+    with (
+        world.quiet(),
+        world.app() as app,
+        psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as sql,
+    ):
+        (id,) = users.show(app, "steady-0").user.endpoint_ids
+        fleet = app.fleet(app.nodes(None))
+
+        def in_force(name: str) -> bool:
+            held = [read.endpoints[id] for read in fleet.read_back([id]).values()]
+            return len(held) == len(NODES) and all(one and name in one.callerid for one in held)
+
+        sql.execute("UPDATE ps_endpoints SET callerid = 'By Hand <1>' WHERE id = %s", [id])
+        began = time.monotonic()
+        wait_for("both nodes to hold it", lambda: in_force("By Hand"), 5, every=0.02)
+        print(f"in force on both nodes after {time.monotonic() - began:.3f} s")
+    world.lab.must("drift", "--fix", "--yes")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
