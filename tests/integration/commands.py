@@ -338,7 +338,12 @@ def state(sql: Sql) -> State:
             meaning={name: digest(query) for name, query in _MEANING.items()},
             changes=dict(changes),
             newest=digest(_NEWEST),
-            told=dict(sql.execute("SELECT node, count(*) FROM provisioner.outbox GROUP BY node")),
+            told=dict(
+                sql.execute(
+                    "SELECT n.name, count(DISTINCT o.object_id) FROM provisioner.nodes n "
+                    "JOIN provisioner.outbox o ON o.node IS NULL OR o.node = n.name GROUP BY n.name"
+                )
+            ),
             versions=frozenset(
                 row[0] for row in sql.execute("SELECT DISTINCT version FROM provisioner.users")
             ),
