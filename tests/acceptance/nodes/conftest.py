@@ -72,6 +72,31 @@ def add_user(app: App) -> AddUser:
     return add
 
 
+@pytest.fixture(scope="session")
+def switched_on(clusters: Callable[[str], Lab]) -> Iterator[dict[str, Phone]]:
+    """The phones of :func:`caller`, by the node's SIP address."""
+    phones: dict[str, Phone] = {}
+    yield phones
+    for phone in phones.values():
+        phone.close()
+
+
+@pytest.fixture
+def caller(lab: Lab, add_user: AddUser, switched_on: dict[str, Phone]) -> Callable[[str], Phone]:
+    """A phone that only calls, one for each node, for all tests."""
+
+    def of_node(node: str) -> Phone:
+        server = lab.nodes[node].sip
+        if server not in switched_on:
+            person = add_user("Caller")
+            phone = Phone(person.number, person.secret, server, containers=lab.containers).start()
+            assert phone.register() == 200
+            switched_on[server] = phone
+        return switched_on[server]
+
+    return of_node
+
+
 @pytest.fixture
 def at(lab: Lab) -> At:
     """A phone of a person that is registered at a node, and that the node has found to answer."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
-from provisioner.lab import Lab
+from provisioner.lab import Lab, Phone
 from provisioner.lab.waiting import wait_for
 from provisioner.secret import Secret
+from provisioner.service import App, users
 from tests.acceptance.nodes.conftest import At, available, knows_other, shared
 from tests.acceptance.people import AddUser
 from tests.acceptance.test_drift import by_hand
 from tests.acceptance.truth import query
 
 pytestmark = pytest.mark.acceptance
+
+Caller = Callable[[str], Phone]
 
 
 def quiet(lab: Lab) -> None:
@@ -28,7 +32,7 @@ def quiet(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("here", "there"), [("pbx1", "pbx2"), ("pbx2", "pbx1")])
-def test_a_call_reaches_a_phone_of_the_other_node_and_shows_who_calls(
+def test_a_call_reaches_a_phone_of_the_other_node_shows_who_calls_and_can_be_returned(
     lab: Lab, add_user: AddUser, at: At, here: str, there: str
 ) -> None:
     anna, ivan = add_user("Anna Żółć"), add_user("Ivan")
@@ -40,31 +44,26 @@ def test_a_call_reaches_a_phone_of_the_other_node_and_shows_who_calls(
     assert (incoming.display_name, incoming.number) == ("Anna Żółć", anna.number)
     call.hangup()
     assert incoming.wait_closed()
+    back = to_ivan.dial(incoming.number)
+    from_anna.incoming().answer()
+    assert back.result() == 200
+    back.hangup()
     quiet(lab)
 
 
-def test_a_call_back_goes_the_same_way(add_user: AddUser, at: At) -> None:
-    anna, ivan = add_user(), add_user()
-    from_anna, to_ivan = at("pbx1", anna), at("pbx2", ivan)
-    from_anna.dial(ivan.number)
-    missed = to_ivan.incoming()
-    missed.hangup()
-    back = to_ivan.dial(missed.number)
-    from_anna.incoming().answer()
-    assert back.result() == 200
-
-
-def test_nobody_anywhere_is_said_at_once(add_user: AddUser, at: At) -> None:
+def test_nobody_anywhere_is_said_at_once(add_user: AddUser, caller: Caller) -> None:
     """No node asks the other in circles."""
-    caller, absent = at("pbx1", add_user()), add_user()
-    assert caller.dial(absent.number).result(5) == 480
-    assert caller.dial("99999").result(5) == 404
+    phone, absent = caller("pbx1"), add_user()
+    assert phone.dial(absent.number).result(5) == 480
+    assert phone.dial("99999").result(5) == 404
 
 
-def test_lines_limit_calls_from_all_nodes_together(lab: Lab, add_user: AddUser, at: At) -> None:
+def test_lines_limit_calls_from_all_nodes_together(
+    lab: Lab, add_user: AddUser, at: At, caller: Caller
+) -> None:
     ivan = add_user(lines=1)
     of_ivan = at("pbx2", ivan)
-    at_one, at_two = at("pbx1", add_user()), at("pbx2", add_user())
+    at_one, at_two = caller("pbx1"), caller("pbx2")
     for first, second in ((at_one, at_two), (at_two, at_one)):
         call = first.dial(ivan.number)
         of_ivan.incoming().answer()
@@ -77,11 +76,11 @@ def test_lines_limit_calls_from_all_nodes_together(lab: Lab, add_user: AddUser, 
 
 
 def test_devices_at_both_nodes_ring_and_the_first_to_answer_gets_the_call(
-    lab: Lab, add_user: AddUser, at: At
+    lab: Lab, add_user: AddUser, at: At, caller: Caller
 ) -> None:
     ivan = add_user(lines=2)
     desk, mobile = at("pbx1", ivan), at("pbx2", ivan)
-    call = at("pbx1", add_user()).dial(ivan.number)
+    call = caller("pbx1").dial(ivan.number)
     at_desk, at_mobile = desk.incoming(), mobile.incoming()
     at_mobile.answer()
     assert call.result() == 200
@@ -93,23 +92,24 @@ def test_devices_at_both_nodes_ring_and_the_first_to_answer_gets_the_call(
 
 
 def test_a_phone_that_only_its_own_connection_reaches_is_called_from_the_other_node(
-    lab: Lab, add_user: AddUser, at: At
+    lab: Lab, add_user: AddUser, at: At, caller: Caller
 ) -> None:
     ivan = add_user()
     over_tcp = at("pbx2", ivan, transport="tcp")
-    call = at("pbx1", add_user()).dial(ivan.number)
+    call = caller("pbx1").dial(ivan.number)
     over_tcp.incoming().answer()
     assert call.result() == 200
     call.hangup()
     quiet(lab)
 
 
-def test_a_disabled_user_is_not_found_from_any_node(lab: Lab, add_user: AddUser, at: At) -> None:
+def test_a_disabled_user_is_not_found_from_any_node(
+    app: App, add_user: AddUser, at: At, caller: Caller
+) -> None:
     ivan = add_user()
     at("pbx2", ivan)
-    callers = [at("pbx1", add_user()), at("pbx2", add_user())]
-    lab.must("user", "disable", ivan.login)
-    assert [caller.dial(ivan.number).result() for caller in callers] == [404, 404]
+    assert all(told.ok for told in users.set_active(app, ivan.login, False).nodes)
+    assert [caller(node).dial(ivan.number).result() for node in ("pbx1", "pbx2")] == [404, 404]
 
 
 @shared
@@ -123,25 +123,29 @@ def test_a_contact_says_which_node_has_its_phone(lab: Lab, add_user: AddUser, at
 
 
 @shared
-def test_a_phone_whose_node_is_down_is_called_directly(lab: Lab, add_user: AddUser, at: At) -> None:
+def test_a_phone_whose_node_is_down_is_called_directly(
+    lab: Lab, add_user: AddUser, at: At, caller: Caller
+) -> None:
     ivan = add_user()
-    of_ivan, caller = at("pbx2", ivan), at("pbx1", add_user())
+    of_ivan, phone = at("pbx2", ivan), caller("pbx1")
     dead = lab.nodes["pbx2"].asterisk
     with contextlib.ExitStack() as stack:
         stack.callback(wait_for, "the nodes to know each other", lambda: knows_other(lab), 20)
         stack.callback(dead.start)
         dead.kill()
         wait_for("pbx1 to notice", lambda: not available(lab, "pbx1", "node-pbx2"), 20)
-        call = caller.dial(ivan.number)
+        call = phone.dial(ivan.number)
         of_ivan.incoming().answer()
         assert call.result() == 200
         call.hangup()
 
 
 @shared
-def test_no_uri_that_a_phone_registers_makes_others_ring(lab: Lab, add_user: AddUser, at: At) -> None:
+def test_no_uri_that_a_phone_registers_makes_others_ring(
+    lab: Lab, add_user: AddUser, at: At, caller: Caller
+) -> None:
     mallory, vera = add_user(), add_user()
-    of_vera, caller = at("pbx1", vera), at("pbx1", add_user())
+    of_vera = at("pbx1", vera)
     by_hand(
         lab,
         "INSERT INTO ps_contacts (id, uri, endpoint, reg_server, expiration_time, qualify_frequency)"
@@ -152,7 +156,7 @@ def test_no_uri_that_a_phone_registers_makes_others_ring(lab: Lab, add_user: Add
         by_hand(
             lab, f"UPDATE ps_contacts SET uri = 'sip:x@127.0.0.1:9{rest}' WHERE endpoint = '{mallory.number}'"
         )
-        assert caller.dial(mallory.number).result() == 480, rest
+        assert caller("pbx1").dial(mallory.number).result() == 480, rest
     assert not of_vera.calls
 
 

@@ -47,6 +47,7 @@ def down(lab: Lab, node: str) -> Iterator[None]:
         wait_for("the nodes to know each other", lambda: knows_other(lab), 20)
 
 
+@per_node
 def test_a_new_secret_is_in_force_on_every_node(lab: Lab, app: App, add_user: AddUser) -> None:
     person = add_user(lines=2)
     assert [lab.sip_register(person.number, person.secret, node=node) for node in NODES] == [200, 200]
@@ -82,6 +83,7 @@ def test_a_node_that_asks_all_phones_since_its_start_counts_none_twice(
     assert phones(app, person.number) == [("pbx2", person.number)]
 
 
+@shared
 def test_a_node_that_is_down_hides_no_other(lab: Lab, cli: Cli, add_user: AddUser, at: At) -> None:
     people = {node: add_user() for node in NODES}
     for node, person in people.items():
@@ -102,6 +104,7 @@ def test_a_node_that_is_down_hides_no_other(lab: Lab, cli: Cli, add_user: AddUse
     assert "FAIL  node pbx1, other nodes: no answer by SIP from pbx2" in checked.out
 
 
+@per_node
 def test_the_doctor_walks_to_every_node(cli: Cli, add_user: AddUser) -> None:
     add_user()
     checked = cli("doctor")
