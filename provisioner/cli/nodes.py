@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def reload(
     ctx: click.Context, endpoints: tuple[str, ...], everything: bool, node: str | None, as_json: bool
 ) -> None:
-    """Make nodes read these endpoints again, and tell them what is still queued for them.
+    """Make nodes read these endpoints again, and tell them of what they were not told yet.
 
-    With neither ENDPOINT nor --all only the queue is delivered. A node without caches gets a module reload.
+    With neither ENDPOINT nor --all they are only told that. A node without caches gets a module reload.
 
     \b
     provisioner reload 7001 7002 --node pbx1

@@ -136,6 +136,10 @@ def test_the_doctor_sees_rows_that_open_a_door(own_lab: Lab) -> None:
             "DELETE FROM ps_endpoints WHERE id IN ('a_b', 'open')",
             "DELETE FROM ps_auths WHERE id = 'a_b'",
         )
+    # Nobody has told the node of what was changed by hand.
+    assert "not told yet" in str(complaints(own_lab))
+    own_lab.must("reload")
+    assert complaints(own_lab) == {}
 
 
 def test_the_database_refuses_an_endpoint_without_auth(own_lab: Lab) -> None:
@@ -179,9 +183,9 @@ def test_a_change_while_a_node_is_away_is_written_queued_and_told_by_the_next_co
     assert away.code == 1
     assert "error: written, but node lab not told: node lab: no AMI on 127.0.0.1:" in away.err
     assert lab.sip_register(user.number, user.secret) == 200
-    assert "told 1 queued order(s)" in lab.must("reload")
+    assert "told of 1 changed endpoint" in lab.must("reload")
     assert lab.sip_register(user.number, user.secret) == 401
-    assert "nothing was queued" in lab.must("reload")
+    assert "nothing was due" in lab.must("reload")
 
 
 def test_status_joins_records_with_what_the_node_holds(lab: Lab, add_user: AddUser, phone: MakePhone) -> None:
