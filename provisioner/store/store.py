@@ -14,13 +14,14 @@ from sqlalchemy.exc import DBAPIError
 from provisioner.errors import CommitUnknown
 from provisioner.realtime import ColumnSet
 from provisioner.secret import Secret
-from provisioner.store import contacts, outbox, roles, rows
+from provisioner.store import contacts, outbox, positions, roles, rows
 from provisioner.store.engine import STATEMENT_TIMEOUT, make_engine, parse_url, place
 from provisioner.store.findings import Finding
 from provisioner.store.history import Origin
 from provisioner.store.leading import is_led
 from provisioner.store.names import Tables
-from provisioner.store.outbox import Due, NodeState
+from provisioner.store.outbox import Due
+from provisioner.store.positions import NodeState
 from provisioner.store.transaction import Transaction
 from provisioner.store.translate import translated
 from provisioner.store.watch import is_watched
@@ -138,22 +139,22 @@ class Store:
     def know(self, nodes: Sequence[str]) -> None:
         """Keep changes for these nodes from now on; those that are new are to expire their whole caches."""
         with self._connected() as connection:
-            outbox.know(connection, nodes)
+            positions.know(connection, nodes)
 
     def forget(self, nodes: Sequence[str]) -> None:
         """These nodes are gone for good: nothing is kept for them."""
         with self._connected() as connection:
-            outbox.forget(connection, nodes)
+            positions.forget(connection, nodes)
 
     def states(self) -> tuple[NodeState, ...]:
         """How far behind every known node is, by name."""
         with self._at_once() as connection:
-            return outbox.states(connection)
+            return positions.states(connection)
 
     def note_error(self, node: str, error: str | None) -> None:
         """Say in its state why the node could not be told."""
         with self._at_once() as connection:
-            outbox.note_error(connection, node, error)
+            positions.note_error(connection, node, error)
 
     def is_told(self, xid: str, nodes: Sequence[str]) -> frozenset[str]:
         """Those of these nodes that were told all that a transaction changed (:attr:`Transaction.xid`).
@@ -161,7 +162,7 @@ class Store:
         All of them where it changed nothing that they have to know.
         """
         with self._at_once() as connection:
-            return outbox.is_told(connection, xid, nodes)
+            return positions.is_told(connection, xid, nodes)
 
     def trim(self, away: float) -> int:
         """Remove what every node was told, and what is older than ``away`` seconds; returns how many went.
@@ -190,7 +191,7 @@ class Store:
         go, and those at none of the ``known`` nodes; of another all but the newest, wherever those are.
         """
         with self._connected() as connection:
-            return outbox.expire_contacts(connection, self._names, keep, node, known)
+            return contacts.expire(connection, self._names, keep, node, known)
 
     def registered_at(self, contact_ids: Collection[str]) -> dict[str, str]:
         """Contact id to the node that its phone registered at, of contacts in ps_contacts; reads only."""

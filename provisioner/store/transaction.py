@@ -11,7 +11,7 @@ from provisioner.plan import NodeOrder, Plan
 from provisioner.plan.users import UserChange
 from provisioner.realtime import ColumnSet, Rows
 from provisioner.records import Credentials, User
-from provisioner.store import history, numbers, outbox, rows, user_changes, users
+from provisioner.store import history, numbers, outbox, positions, rows, user_changes, users
 from provisioner.store.history import HistoryChange, HistoryEntry, Origin
 from provisioner.store.names import Tables
 from provisioner.store.numbers import NumberState, Range
@@ -206,7 +206,7 @@ class Transaction:
 
     def know(self, nodes: Sequence[str]) -> None:
         """Keep changes for these nodes, this one's too; call it first, as it may wait for other writers."""
-        outbox.know(self._connection, nodes)
+        positions.know(self._connection, nodes)
 
     def queue(self, node: str, orders: Sequence[NodeOrder]) -> None:
         """This node alone is to be told these orders once this transaction is committed."""

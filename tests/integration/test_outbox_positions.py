@@ -16,7 +16,7 @@ from sqlalchemy import URL
 from provisioner.errors import StoreError, StoreUnavailable
 from provisioner.lab.waiting import wait_for
 from provisioner.plan import NodeOrder
-from provisioner.store import Due, NodeState, Store
+from provisioner.store import Due, NodeState, Store, positions
 from tests.integration.conftest import address
 from tests.integration.people import create, plan, rows, user
 
@@ -215,8 +215,8 @@ def test_the_first_node_waits_for_those_who_note_nothing_yet(
 
 
 def waits(sql: Sql) -> bool:
-    found = sql.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)").fetchone()
-    return found == (True,)
+    query = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    return sql.execute(query).fetchone() == (True,)
 
 
 def test_a_writer_with_an_older_snapshot_is_not_missed_by_the_first_node(
@@ -233,12 +233,36 @@ def test_a_writer_with_an_older_snapshot_is_not_missed_by_the_first_node(
 
 
 def test_whoever_holds_the_tables_for_long_is_named_when_the_first_node_gives_up(
-    database: URL, other: Callable[[], Sql]
+    store: Store, other: Callable[[], Sql], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(other(), "7001")
-    hasty = database.update_query_dict({"options": "-c lock_timeout=200ms"})
-    with Store(hasty) as store, pytest.raises(StoreUnavailable, match="may hold a lock"):
+    monkeypatch.setattr(positions, "_PATIENCE", 0.5)
+    writer = other()
+    add(writer, "7001")
+    with pytest.raises(StoreUnavailable, match="may hold a lock"):
         store.know(["pbx1"])
+    writer.commit()
+    store.know(["pbx1"])
+    assert store.due("pbx1").whole
+
+
+def test_other_programs_are_not_ended_as_part_of_a_deadlock_while_the_first_node_waits(
+    store: Store, sql: Sql, other: Callable[[], Sql]
+) -> None:
+    """One that changes something waits for another, who is about to change something."""
+    sql.execute("INSERT INTO ps_aors (id) VALUES ('7001')")
+    first, second = other(), other()
+    add(first, "7002")
+    second.execute("SELECT FROM ps_aors WHERE id = '7001' FOR UPDATE")
+    with ThreadPoolExecutor(3) as threads:
+        changing = threads.submit(first.execute, b"UPDATE ps_aors SET max_contacts = 1 WHERE id = '7001'")
+        known = threads.submit(store.know, ["pbx1"])
+        wait_for("the first node to wait", lambda: waits(sql), 30)
+        threads.submit(add, second, "7003").result(30)
+        second.commit()
+        changing.result(30)
+        first.commit()
+        known.result(30)
+    assert sql.execute("SELECT count(*) FROM ps_aors").fetchone() == (3,)
 
 
 def test_more_nodes_wait_for_nobody(nodes: Store, other: Callable[[], Sql]) -> None:
