@@ -286,8 +286,8 @@ STATEMENTS = (
     ),
     """
     SELECT provisioner.watch(schema_name) FROM provisioner.made_tables
-    WHERE table_name IN ('ps_auths', 'ps_aors', 'ps_endpoints')
-    AND to_regclass(format('%I.%I', schema_name, table_name)) IS NOT NULL
+    JOIN pg_class c ON c.oid = to_regclass(format('%I.%I', schema_name, table_name))
+    WHERE table_name IN ('ps_auths', 'ps_aors', 'ps_endpoints') AND c.relkind IN ('r', 'p')
     GROUP BY schema_name HAVING count(*) = 3
     """,
     "COMMENT ON TABLE provisioner.outbox IS 'What changed, until every node was told of it.'",
