@@ -11,13 +11,14 @@ from importlib import import_module
 from typing import Final
 
 from benchmarks.machine import machine
-from benchmarks.measure import Row, Run
+from benchmarks.measure import Rate, Row, Run
 
 BENCHES: Final = ("startup", "ami_status", "user_add")
 OF_SIZES: Final = {
     "apply": (1_000, 10_000, 100_000),
     "reload": (1_000, 10_000, 100_000),
     "effect": (10_000, 50_000),
+    "storm": (1_000, 10_000),
 }
 """Those that run for several numbers of users, and for which unless told."""
 
@@ -57,7 +58,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 def _line(row: Row) -> str:
     target = "" if row.target is None else f"{row.target:g}"
-    ours, its = (f"{_time(run):>9}{_memory(run):>6}" for run in (row.ours, row.its))
+    ours, its = (f"{_shown(figure):>9}{_memory(figure):>6}" for figure in (row.ours, row.its))
     return f"{row.name:<52}{ours}  {row.rival:<30}{its}{_ratio(row):>8}{target:>8}"
 
 
@@ -65,12 +66,15 @@ def _ratio(row: Row) -> str:
     return f"{row.ratio:.2f}" if row.ratio >= 0.1 else f"{row.ratio:.2g}"
 
 
-def _time(run: Run) -> str:
-    return f"{run.seconds * 1000:.0f} ms" if run.seconds < 10 else f"{run.seconds:.1f} s"
+def _shown(figure: Run | Rate) -> str:
+    if isinstance(figure, Rate):
+        return f"{figure.per_second:,.0f}/s"
+    return f"{figure.seconds * 1000:.0f} ms" if figure.seconds < 10 else f"{figure.seconds:.1f} s"
 
 
-def _memory(run: Run) -> str:
-    return "" if run.peak_bytes is None else f"{run.peak_bytes / 1e6:.0f}"
+def _memory(figure: Run | Rate) -> str:
+    peak = figure.peak_bytes if isinstance(figure, Run) else None
+    return "" if peak is None else f"{peak / 1e6:.0f}"
 
 
 if __name__ == "__main__":

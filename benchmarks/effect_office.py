@@ -60,11 +60,11 @@ class Office:
     def __enter__(self) -> Self:
         self.lab.__enter__()
         try:
-            self._environment = {"PROVISIONER_HOME": str(self.lab.home)}
-            self._url = self.lab.must("db", "url").strip()
+            self.environment = {"PROVISIONER_HOME": str(self.lab.home)}
+            self.url = self.lab.must("db", "url").strip()
             users = write_csv(people(self._size), self.lab.home / "office.csv")
             shown = self.lab.home / "secrets.csv"
-            database = Database("lab", self._url, self.lab.config, self._environment)
+            database = Database("lab", self.url, self.lab.config, self.environment)
             database.provisioner("apply", str(users), "--yes", "--quiet", "--secrets-out", str(shown))
             with shown.open(encoding="utf-8", newline="") as file:
                 self.desks = [
@@ -85,7 +85,7 @@ class Office:
     def daemon(self) -> Iterator[None]:
         """``provisioner sync`` beside the block, from when it leads and the node was told all there is."""
         port = free_port()
-        environment = {**self._environment, "PROVISIONER_SYNC_PORT": str(port)}
+        environment = {**self.environment, "PROVISIONER_SYNC_PORT": str(port)}
         command = [sys.executable, "-m", "provisioner.cli", "--config", str(self.lab.config), "sync"]
         said = self.lab.home / "sync.log"
         with said.open("w") as log:
@@ -123,14 +123,14 @@ class Office:
     async def transactions(self) -> int:
         """How many there were in the database so far; it counts them with a second's delay."""
         await asyncio.sleep(2)
-        async with await psycopg.AsyncConnection.connect(self._url) as connection:
+        async with await psycopg.AsyncConnection.connect(self.url) as connection:
             row = await (await connection.execute(_TRANSACTIONS)).fetchone()
         return int(row[0]) if row else 0
 
     @asynccontextmanager
     async def by_hand(self, desk: Desk) -> AsyncIterator[Change]:
         """What anybody with psql does: an UPDATE of ``ps_auths``; from when COMMIT is sent."""
-        async with await psycopg.AsyncConnection.connect(self._url) as connection:
+        async with await psycopg.AsyncConnection.connect(self.url) as connection:
 
             async def change(new: Secret) -> float:
                 made = digest(new, desk.endpoint_id, _REALM)
@@ -147,7 +147,7 @@ class Office:
     @asynccontextmanager
     async def by_command(self, desk: Desk) -> AsyncIterator[Change]:
         """``provisioner user secret``; from when the database notifies of its commit."""
-        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as listening:
+        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as listening:
             await listening.execute("LISTEN provisioner")
             command = [sys.executable, "-m", "provisioner.cli", "--config", str(self.lab.config)]
             command += ["user", "secret", desk.login, "--secret-stdin"]
@@ -157,7 +157,7 @@ class Office:
                 began = time.perf_counter()
                 pipe, null = subprocess.PIPE, subprocess.DEVNULL
                 process = await asyncio.create_subprocess_exec(
-                    *command, stdin=pipe, stdout=null, stderr=null, env=self._environment
+                    *command, stdin=pipe, stdout=null, stderr=null, env=self.environment
                 )
                 running.append((process, began))
                 assert process.stdin

@@ -34,24 +34,42 @@ class Run:
             parts.append(f"{self.peak_bytes / 1e6:.0f} MB")
         return ", ".join(parts)
 
+    @property
+    def figure(self) -> float:
+        """What a ratio is made of: seconds."""
+        return self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How much was done in a second: more is better, unlike with a :class:`Run`."""
+
+    per_second: float
+
+    @property
+    def figure(self) -> float:
+        """What a ratio is made of."""
+        return self.per_second
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One figure beside its named rival or limit, both measured in the same run.
 
-    ``target`` is the ratio aimed at, or None; a figure over it is news, not a failure.
+    ``target`` is the ratio aimed at, or None: the most of a time, the least of a rate. A figure that misses
+    it is news, not a failure.
     """
 
     name: str
-    ours: Run
+    ours: Run | Rate
     rival: str
-    its: Run
+    its: Run | Rate
     target: float | None = None
 
     @property
     def ratio(self) -> float:
-        """How many times the rival's time ours is."""
-        return self.ours.seconds / self.its.seconds
+        """How many times the rival's figure ours is."""
+        return self.ours.figure / self.its.figure
 
 
 def child(

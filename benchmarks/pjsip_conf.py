@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -113,17 +113,25 @@ class FileAsterisk:
     def write(self, everybody: Sequence[Person], secrets: Mapping[str, Secret] | None = None) -> None:
         """Write all of them; ``secrets``, by number, are those that are not :data:`SECRET`."""
         own = secrets or {}
-        with self._file.open("w", encoding="utf-8") as file:
-            file.write(TEMPLATES)
-            file.writelines(
-                USER.format(
-                    number=person.number,
-                    name=person.name,
-                    lines=person.lines,
-                    secret=own.get(person.number, SECRET).reveal(),
-                )
-                for person in everybody
+        users = (
+            USER.format(
+                number=person.number,
+                name=person.name,
+                lines=person.lines,
+                secret=own.get(person.number, SECRET).reveal(),
             )
+            for person in everybody
+        )
+        self.put([TEMPLATES, *users])
+
+    def put(self, sections: Iterable[str]) -> None:
+        """Write these where the users stand."""
+        with self._file.open("w", encoding="utf-8") as file:
+            file.writelines(sections)
+
+    def restart(self) -> None:
+        """Have it read the file at its start."""
+        self._lab.asterisk.restart()
 
     async def reload(self) -> None:
         """Have it read the file; raises ActionTimeout where that is not done after :data:`PATIENCE`."""

@@ -10,7 +10,8 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +20,8 @@ from provisioner.lab.containers import PHONE_IMAGE, Containers
 from provisioner.lab.waiting import free_port
 from provisioner.secret import Secret
 
-_REGISTER: Final = """\
-  <send retrans="500"><![CDATA[
+REGISTER: Final = """\
+  <send retrans="500"{clock}><![CDATA[
     REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
     Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-{run}-[call_number]-{sequence}
     Max-Forwards: 70
@@ -36,7 +37,10 @@ _REGISTER: Final = """\
   ]]></send>
 """
 # Every answer but the expected one ends the call; one that SIPp does not expect at all makes it send BYE.
-_REFUSALS: Final = (400, 403, 404, 408, 420, 423, 480, 481, 500, 501, 503)
+REFUSALS: Final = "\n".join(
+    f'  <recv response="{code}" optional="true" next="done"/>'
+    for code in (400, 403, 404, 408, 420, 423, 480, 481, 500, 501, 503)
+)
 _SCENARIO: Final = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <scenario name="register">
@@ -92,46 +96,70 @@ def register_many(
     0 says that no answer came within ``seconds`` of the last request. The secrets go to SIPp in a file
     that nobody else may read. Raises LabError where SIPp does not run.
     """
+    run = uuid.uuid4().hex[:12]
+    deadline = seconds + len(secrets) / rate
+    options = [
+        *("-p", str(free_port()), "-m", str(len(secrets)), "-r", str(rate), "-l", "1000"),
+        *("-recv_timeout", str(int(seconds * 1000)), "-timeout", f"{int(deadline) + 5}s"),
+        *("-trace_msg", "-message_file", "messages"),
+    ]
+    scenario = _scenario(run, contact_port, expires)
+    with played(run, scenario, secrets, server, options, "messages", deadline + 15, containers) as messages:
+        answers = _answers(messages.read_text(encoding="utf-8", errors="replace"))
+    return {id: answers.get(id, 0) for id in secrets}
+
+
+@contextmanager
+def played(
+    run: str,
+    scenario: str,
+    secrets: Mapping[str, Secret],
+    server: str,
+    options: Sequence[str],
+    writes: str,
+    seconds: float,
+    containers: Containers | None,
+) -> Iterator[Path]:
+    """Have SIPp play a scenario to its end with users from ``secrets``; gives the file that it wrote.
+
+    ``run`` is in the ids of its calls, ``writes`` a pattern that the file's name fits. Raises LabError where
+    it has not ended after ``seconds``, or wrote none.
+    """
     containers = containers or Containers()
     unfit = [id for id, secret in secrets.items() if _UNFIT.search(id + secret.reveal())]
     if unfit:
         raise LabError(f"SIPp takes no spaces, brackets, quotes or semicolons in the secrets of {unfit}")
-    run = uuid.uuid4().hex[:12]
     folder = Path(tempfile.mkdtemp(prefix="provisioner-sipp-"))
     try:
-        (folder / "register.xml").write_text(_scenario(run, contact_port, expires), encoding="ascii")
+        (folder / "register.xml").write_text(scenario, encoding="ascii")
         (folder / "users.csv").write_text(_users(secrets), encoding="ascii")
-        deadline = seconds + len(secrets) / rate
         command = [
-            *("sipp", server, "-sf", "/sipp/register.xml", "-inf", "/sipp/users.csv"),
-            *("-i", "127.0.0.1", "-p", str(free_port()), "-nostdin"),
+            # Some of its files it writes where it stands.
+            *("env", "-C", "/sipp", "sipp", server, "-sf", "register.xml", "-inf", "users.csv"),
+            *("-i", "127.0.0.1", "-nostdin"),
             # Every SIPp is process 1 of its container: without this its ids would be those of the last one.
             *("-cid_str", f"{run}-%u@%s"),
-            *("-m", str(len(secrets)), "-r", str(rate), "-l", "1000"),
-            *("-recv_timeout", str(int(seconds * 1000)), "-timeout", f"{int(deadline) + 5}s"),
-            *("-trace_msg", "-message_file", "/sipp/messages"),
+            *options,
         ]
         container = containers.start(PHONE_IMAGE, "sipp", command=command, mounts={folder: ("/sipp", "rw")})
         try:
-            container.wait(deadline + 15)
-            messages = folder / "messages"
-            if not messages.exists():
+            container.wait(seconds)
+            written = next(folder.glob(writes), None)
+            if written is None:
                 raise LabError(f"SIPp did not run:\n{container.logs()}")
-            answers = _answers(messages.read_text(encoding="utf-8", errors="replace"))
+            yield written
         finally:
             containers.end(container)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return {id: answers.get(id, 0) for id in secrets}
 
 
 def _scenario(run: str, contact_port: int | None, expires: int) -> str:
-    values = {"run": run, "contact_port": contact_port or "[local_port]", "expires": expires}
-    refusals = "\n".join(f'  <recv response="{code}" optional="true" next="done"/>' for code in _REFUSALS)
+    values = {"run": run, "contact_port": contact_port or "[local_port]", "expires": expires, "clock": ""}
     return _SCENARIO.format(
-        refusals=refusals,
-        first=_REGISTER.format(sequence=1, authorization="", **values),
-        second=_REGISTER.format(sequence=2, authorization="    [field1]\n", **values),
+        refusals=REFUSALS,
+        first=REGISTER.format(sequence=1, authorization="", **values),
+        second=REGISTER.format(sequence=2, authorization="    [field1]\n", **values),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks import effect
+from benchmarks import effect, storm
 from benchmarks.people import changed, people
 from benchmarks.pjsip_conf import FileAsterisk
 
@@ -23,4 +23,20 @@ def test_a_change_is_felt_with_caches_without_them_and_after_a_reload(engine: No
     names = [row.name for row in rows]
     assert names[:3] == [f"secret changed, 100 users, 100 cached: {which}" for which in ("p50", "p99", "p99")]
     assert {row.rival for row in rows} == {"pjsip.conf anew and Reload", "the limit", "no caches"}
-    assert all(row.ours.seconds > 0 and row.its.seconds > 0 for row in rows)
+    assert all(row.ours.figure > 0 and row.its.figure > 0 for row in rows)
+
+
+def test_a_storm_is_answered_warm_and_cold_with_and_without_caches_and_while_users_are_applied(
+    engine: None,
+) -> None:
+    rows = list(storm.run(20, rounds=1, least=40, applied=20, kinds=storm.KINDS[:2]))
+    assert [(row.name, row.rival) for row in rows] == [
+        ("REGISTER warm, pgsql, astdb, 20 phones", "the same in pjsip.conf"),
+        ("REGISTER cold, pgsql, astdb, 20 phones", "the same in pjsip.conf"),
+        ("REGISTER while 20 users are applied", "the same without the apply"),
+        ("p99 of a REGISTER while 20 users are applied", "the same without the apply"),
+        ("REGISTER warm, pgsql, realtime, 20 phones", "the same in pjsip.conf"),
+        ("REGISTER cold, pgsql, realtime, 20 phones", "the same in pjsip.conf"),
+        ("REGISTER warm, pgsql, realtime, 20 phones", "no caches"),
+    ]
+    assert all(row.ours.figure > 0 and row.its.figure > 0 for row in rows)

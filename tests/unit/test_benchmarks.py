@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.effect_probe import Effects, check
-from benchmarks.measure import Run, child, median
+from benchmarks.measure import Rate, Row, Run, child, median
 from benchmarks.people import changed, people, spoilt, write_csv
+from benchmarks.storm_rival import section
 from provisioner.errors import Problem
 from provisioner.files import open_input, read_entries
 from provisioner.lab.sip import Prober
@@ -105,3 +106,15 @@ def test_a_change_that_never_is_in_force_is_not_counted() -> None:
         assert effects.seconds == []
 
     asyncio.run(main())
+
+
+def test_a_ratio_of_rates_is_of_how_many_and_one_of_runs_of_how_long() -> None:
+    assert Row("", Rate(850), "", Rate(1000)).ratio == 0.85
+    assert Row("", Run(2), "", Run(1)).ratio == 2
+
+
+def test_the_rival_of_a_row_is_a_section_with_all_that_it_says() -> None:
+    row = {"aors": "7000", "callerid": '"A^3B B" <7000>', "max_contacts": 2, "transport": None}
+    assert section("endpoint", "7000", row) == (
+        '[7000]\ntype = endpoint\naors = 7000\ncallerid = "A\\; B" <7000>\nmax_contacts = 2\n'
+    )

@@ -1,0 +1,219 @@
+"""A registration storm: every phone registers again and again, as fast as the node answers.
+
+Ours is an Asterisk on the rendered configuration, for both drivers and both places of contacts: warm, when
+its caches hold everybody, and cold, when they hold nobody. The rival has the very same endpoints in its
+pjsip.conf. The limit from below reads the database for every request.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from benchmarks.effect_office import Office
+from benchmarks.measure import Rate, Row, Run, say
+from benchmarks.people import people, write_csv
+from benchmarks.pjsip_conf import FileAsterisk
+from benchmarks.storm_rival import sections
+from provisioner.lab.containers import Containers
+from provisioner.lab.storm import Storm, storm
+from provisioner.lab.waiting import free_port
+from provisioner.secret import Secret
+
+ROUNDS: Final = 3
+LEAST: Final = 5_000
+"""Registrations of a warm storm: where there are fewer phones, each comes several times."""
+APPLIED: Final = 10_000
+"""Users of the apply that goes on during a storm."""
+QUALIFY: Final = 60
+"""Seconds, as the settings have it unless told."""
+
+_RIVAL: Final = "the same in pjsip.conf"
+_UNCACHED: Final = "no caches"
+_QUIET: Final = "the same without the apply"
+_WARM_TARGET: Final = 0.85
+_COLD_TARGET: Final = 0.3
+_CACHES_TARGET: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the settings that a storm depends on."""
+
+    driver: str
+    contacts: str
+
+    def __str__(self) -> str:
+        return f"{self.driver}, {self.contacts}"
+
+
+KINDS: Final = tuple(
+    Kind(driver, contacts) for driver in ("pgsql", "odbc") for contacts in ("astdb", "realtime")
+)
+
+_OURS: Final = KINDS[0]
+"""What the settings say unless told; the ratios aimed at are its."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An Asterisk and its phones; all of them are behind one UDP port, the same in every storm."""
+
+    sip: str
+    secrets: Mapping[str, Secret]
+    port: int
+    rx: Callable[[str], str]
+
+    @classmethod
+    def of(cls, office: Office) -> Self:
+        """That of an office, started anew: so it knows every AOR, as the rival does."""
+        office.lab.asterisk.restart()
+        return cls(office.lab.sip, _secrets(office), free_port(), office.lab.asterisk.rx)
+
+    def storm(self, registrations: int) -> Storm:
+        """So many registrations, the phones in turn."""
+        return storm(self.sip, self.secrets, registrations, port=self.port, containers=Containers())
+
+    def forget(self) -> None:
+        """Have its caches hold nobody."""
+        for type in ("endpoint", "auth", "aor"):
+            self.rx(f"sorcery memory cache expire res_pjsip/{type}")
+
+    def cold(self) -> Storm:
+        """One registration of each phone, none of them known."""
+        self.forget()
+        return self.storm(len(self.secrets))
+
+
+def run(
+    size: int,
+    rounds: int = ROUNDS,
+    least: int = LEAST,
+    applied: int = APPLIED,
+    kinds: Sequence[Kind] = KINDS,
+) -> Iterator[Row]:
+    """The rows of so many phones."""
+    registrations = max(size, least)
+    say(f"{size:,} phones: registration storms of {registrations:,}")
+    with ExitStack() as stack:
+        rival: Node | None = None
+        for kind in kinds:
+            with Office(
+                size, qualify_frequency=QUALIFY, driver=kind.driver, contacts=kind.contacts
+            ) as office:
+                rival = rival or _rival(stack.enter_context(FileAsterisk()), office)
+                yield from _beside(rival, kind, office, registrations, rounds, applied)
+
+
+def _rival(asterisk: FileAsterisk, office: Office) -> Node:
+    asterisk.put(sections(office.url))
+    asterisk.restart()
+    return Node(asterisk.sip, _secrets(office), free_port(), asterisk.rx)
+
+
+def _secrets(office: Office) -> dict[str, Secret]:
+    return {desk.endpoint_id: desk.secret for desk in office.desks}
+
+
+def _beside(
+    rival: Node, kind: Kind, office: Office, registrations: int, rounds: int, applied: int
+) -> Iterator[Row]:
+    """The rows of one kind; where contacts are in the database, the same without caches takes part."""
+    phones = f"{kind}, {len(office.desks):,} phones"
+    with ExitStack() as stack:
+        ours = Node.of(office)
+        works = {
+            _RIVAL: lambda: rival.storm(registrations),
+            f"warm, {phones}": lambda: ours.storm(registrations),
+            f"cold, {phones}": ours.cold,
+        }
+        known = [rival, ours]
+        if kind.contacts == "realtime":
+            bare = stack.enter_context(_without_caches(office, kind))
+            uncached = Node.of(bare)
+            works[_UNCACHED] = lambda: uncached.storm(len(bare.desks))
+            known.append(uncached)
+        for node in known:
+            node.storm(len(node.secrets))
+        found = _take_turns(works, rounds)
+        its = found[_RIVAL]
+        for name, target in ((f"warm, {phones}", _WARM_TARGET), (f"cold, {phones}", _COLD_TARGET)):
+            aimed = target if kind == _OURS else None
+            yield Row(f"REGISTER {name}", Rate(found[name].per_second), _RIVAL, Rate(its.per_second), aimed)
+        warm = found[f"warm, {phones}"]
+        if _UNCACHED in found:
+            yield Row(
+                f"REGISTER warm, {phones}",
+                Rate(warm.per_second),
+                _UNCACHED,
+                Rate(found[_UNCACHED].per_second),
+                _CACHES_TARGET,
+            )
+    if kind == _OURS:
+        yield from _during_apply(office, ours, warm, registrations, applied)
+
+
+def _without_caches(office: Office, kind: Kind) -> Office:
+    return Office(
+        len(office.desks), qualify_frequency=QUALIFY, driver=kind.driver, contacts=kind.contacts, caches=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Median:
+    """Of several storms: the rate, and the p99 of a registration in seconds."""
+
+    per_second: float
+    p99: float
+
+    @classmethod
+    def of(cls, storms: Sequence[Storm]) -> Self:
+        return cls(
+            statistics.median(one.per_second for one in storms),
+            statistics.median(one.latencies.p99 for one in storms),
+        )
+
+
+def _take_turns(works: Mapping[str, Callable[[], Storm]], rounds: int) -> dict[str, _Median]:
+    storms: dict[str, list[Storm]] = {name: [] for name in works}
+    for turn in range(rounds):
+        for name, work in works.items():
+            storms[name].append(work())
+            say(f"round {turn + 1} of {rounds}: {name}: {storms[name][-1]}")
+    return {name: _Median.of(all_of_it) for name, all_of_it in storms.items()}
+
+
+def _during_apply(
+    office: Office, node: Node, quiet: _Median, registrations: int, applied: int
+) -> Iterator[Row]:
+    """Storm after storm while somebody else applies a file of new users to the same database and node."""
+    size = len(office.desks)
+    new = [replace(person, login=f"new.{person.login}") for person in people(size + applied)[size:]]
+    file = write_csv(new, office.lab.home / "new.csv")
+    command = [
+        sys.executable,
+        "-m",
+        "provisioner.cli",
+        "--config",
+        str(office.lab.config),
+        "apply",
+        str(file),
+    ]
+    process = subprocess.Popen([*command, "--yes", "--quiet"], env=office.environment, stderr=subprocess.PIPE)
+    storms: list[Storm] = []
+    while process.poll() is None:
+        storms.append(node.storm(registrations))
+        say(f"while {applied:,} users are applied: {storms[-1]}")
+    said = process.communicate()[1].decode("utf-8", "replace")
+    if process.returncode:
+        raise RuntimeError(f"apply ended with {process.returncode}: {said[-2000:]}")
+    # The last one went on when the apply was over.
+    meanwhile = _Median.of(storms[:-1] or storms)
+    name = f"while {applied:,} users are applied"
+    yield Row(f"REGISTER {name}", Rate(meanwhile.per_second), _QUIET, Rate(quiet.per_second))
+    yield Row(f"p99 of a REGISTER {name}", Run(meanwhile.p99), _QUIET, Run(quiet.p99))

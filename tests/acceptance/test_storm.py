@@ -1,0 +1,48 @@
+"""A storm of registrations: phones that a node knows cost the database nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioner.lab import Lab
+from provisioner.lab.storm import Storm, storm
+from provisioner.lab.waiting import free_port
+from tests.acceptance.inside import Database
+from tests.acceptance.people import AddUser
+
+pytestmark = pytest.mark.acceptance
+
+PHONES = 4
+REGISTRATIONS = 400
+
+
+def last_query(database: Database) -> object:
+    """When Asterisk last began to ask the database for anything."""
+    rows = database.ask("SELECT max(query_start) FROM pg_stat_activity WHERE usename = 'asterisk'")
+    return rows[0][0]
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        pytest.param("pgsql", marks=pytest.mark.lab()),
+        pytest.param("odbc", marks=pytest.mark.lab(driver="odbc")),
+    ],
+)
+def test_a_phone_that_the_node_knows_registers_without_a_query(
+    lab: Lab, add_user: AddUser, driver: str
+) -> None:
+    database = Database(lab)
+    secrets = {person.number: person.secret for person in (add_user() for _ in range(PHONES))}
+    port = free_port()
+
+    def register(registrations: int) -> Storm:
+        return storm(lab.sip, secrets, registrations, port=port, containers=lab.containers)
+
+    register(PHONES)
+    known = last_query(database)
+    assert register(REGISTRATIONS).latencies.lost == 0
+    assert last_query(database) == known
+    lab.asterisk.rx("sorcery memory cache expire res_pjsip/aor")
+    register(PHONES)
+    assert last_query(database) != known
