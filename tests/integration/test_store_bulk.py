@@ -82,6 +82,7 @@ def test_two_thousand_rows_take_as_many_statements_as_one(store: Store) -> None:
     ids = [str(number) for number in range(10000, 12000)]
     own(store, "7001", *ids)
     orders = [NodeOrder(id, frozenset({"aor"})) for id in ids]
+    store.know(["pbx1"])
     counts = []
     for wanted, told in ((rows("7001"), orders[:1]), (rows(*ids), orders)):
         with counted() as seen:
@@ -108,7 +109,8 @@ def test_an_array_of_texts_holds_exactly_these(sql: Sql, texts: list[str]) -> No
 
 def test_orders_are_due_as_they_were_queued_in_bulk(store: Store) -> None:
     kinds = [frozenset({"aor"}), frozenset({"auth", "endpoint"}), frozenset[str]()]
-    orders = [NodeOrder(str(n), kinds[n % 3], n) for n in range(1000, 3000)]
+    renew = [frozenset[str](), frozenset({"state", "mwi"}), frozenset({"qualify"})]
+    orders = [NodeOrder(str(n), kinds[n % 3], n, renew[n % 5 % 3]) for n in range(1000, 3000)]
     with store.transaction(actor="tester", command="x") as tx:
         tx.queue("pbx1", orders)
     assert store.due("pbx1").orders == tuple(orders)

@@ -61,10 +61,12 @@ def test_it_reads_every_table_of_its_own(asterisk: Sql, table: str) -> None:
     assert asterisk.execute(f"SELECT * FROM {table}".encode()).fetchall() == []
 
 
-def test_it_writes_contacts(asterisk: Sql) -> None:
+def test_it_writes_contacts_of_which_no_node_has_to_be_told(asterisk: Sql, store: Store) -> None:
+    store.know(["pbx1"])
     asterisk.execute("INSERT INTO ps_contacts (id, uri, expiration_time) VALUES ('7001^3B@1', 'sip:x', 1)")
     asterisk.execute("UPDATE ps_contacts SET expiration_time = 2")
     assert asterisk.execute("DELETE FROM ps_contacts").rowcount == 1
+    assert store.due("pbx1").changes == 0
 
 
 @pytest.mark.parametrize("table", [table for table in ASTERISK_COLUMNS if table != "ps_contacts"])
@@ -86,6 +88,7 @@ def test_it_writes_no_other_table(asterisk: Sql, table: str, statement: str) -> 
         "history",
         "past_secrets",
         "outbox",
+        "nodes",
         "made_tables",
         "alembic_version",
     ],
@@ -107,6 +110,7 @@ def test_it_sees_nothing_of_ours(asterisk: Sql, table: str) -> None:
         "TRUNCATE ps_contacts",
         "SELECT provisioner.guard_auths('public')",
         "SELECT provisioner.trim_history(1)",
+        "SELECT provisioner.unwatch('public')",
         "SELECT pg_read_file('/etc/passwd')",
         "COPY ps_contacts TO PROGRAM 'id'",
         "SELECT rolpassword FROM pg_authid",

@@ -170,18 +170,6 @@ def test_ten_thousand_rows_are_written_and_read_in_a_few_statements(store: Store
     assert len(read(store, *ids)) == 2000 * len(TABLES)
 
 
-def test_what_one_node_alone_is_to_do_is_due_there_until_it_was_told(store: Store) -> None:
-    orders = (NodeOrder("7001", frozenset({"auth", "endpoint"}), 0), NodeOrder("7002", frozenset({"aor"})))
-    store.know(["pbx1", "pbx2"])
-    with store.transaction(actor="tester", command="x") as tx:
-        tx.queue("pbx1", orders)
-    due = store.due("pbx1")
-    assert due.orders == orders
-    assert store.due("pbx2").orders == ()
-    store.told(due)
-    assert store.due("pbx1").empty
-
-
 def queue_and_write(store: Store, order: NodeOrder, change: Plan) -> None:
     with store.transaction(actor="tester", command="x") as tx:
         tx.queue("pbx1", [order])
@@ -194,8 +182,10 @@ def test_orders_of_a_transaction_that_failed_are_not_sent(store: Store) -> None:
     assert store.due("pbx1").orders == ()
 
 
-def contact(sql: Sql, id: str, expires: int) -> None:
-    sql.execute("INSERT INTO ps_contacts (id, expiration_time) VALUES (%s, %s)", [id, expires])
+def contact(sql: Sql, id: str, expires: int, at: str | None = "pbx1") -> None:
+    sql.execute(
+        "INSERT INTO ps_contacts (id, expiration_time, reg_server) VALUES (%s, %s, %s)", [id, expires, at]
+    )
 
 
 def expired(store: Store, aor: str, keep: int) -> int:
@@ -225,6 +215,25 @@ def test_of_each_aor_so_many_contacts_stay_as_it_keeps(store: Store, sql: Sql) -
     assert store.expire_contacts({"7001": 0, "7002": 1}, "pbx1", ["pbx1"]) == 3
     left = sql.execute("SELECT id FROM ps_contacts WHERE expiration_time > 1 ORDER BY id").fetchall()
     assert left == [("7002^3B@1",), ("7003^3B@1",)]
+    assert store.expire_contacts({}, "pbx1", ["pbx1"]) == 0
+
+
+def test_a_node_expires_its_own_contacts_and_those_of_nodes_that_are_no_more(store: Store, sql: Sql) -> None:
+    for at in ("pbx1", "pbx2", "gone", "", None):
+        contact(sql, f"7001^3B@{at}", 100, at)
+        contact(sql, f"7003^3B@{at}", 100, at)
+    assert store.expire_contacts({"7001": 0, "7002": 0}, "pbx1", ["pbx1", "pbx2"]) == 4
+    left = sql.execute("SELECT id FROM ps_contacts WHERE expiration_time > 1 AND id < '7002'").fetchall()
+    assert left == [("7001^3B@pbx2",)]
+    assert store.expire_contacts({"7001": 0}, "pbx2", ["pbx1", "pbx2"]) == 1
+
+
+def test_the_newest_contacts_stay_wherever_they_are_registered(store: Store, sql: Sql) -> None:
+    for place, at in enumerate(("pbx1", "pbx2", "pbx2", "pbx1")):
+        contact(sql, f"7001^3B@{place}", 100 + place, at)
+    assert store.expire_contacts({"7001": 2}, "pbx1", ["pbx1", "pbx2"]) == 2
+    left = sql.execute("SELECT id FROM ps_contacts WHERE expiration_time > 1 ORDER BY id").fetchall()
+    assert left == [("7001^3B@2",), ("7001^3B@3",)]
 
 
 def test_auths_and_aors_alone_are_no_concern_of_the_rule(sql: Sql) -> None:
