@@ -126,7 +126,7 @@ def clock_stepped(world: World) -> Iterator[None]:
     wait_for("the daemon to lead", world.daemon.leads, 15)
     for step in (HOUR, -HOUR):
         off_by.write_text(str(step), "ascii")
-        time.sleep(3)
+        time.sleep(2)
     yield
     off_by.write_text("0", "ascii")
 

@@ -17,7 +17,7 @@ from tests.acceptance.sync.world import NODES, World
 
 pytestmark = pytest.mark.acceptance
 
-LASTS = 3.0
+LASTS = 2.0
 ENDS_WITHIN = 10.0
 OF_ONE_NODE = {"node_killed": "pbx1"}
 """Faults during which the phones of a node are not served."""
