@@ -38,9 +38,11 @@ def examine(app: App, node: str | None = None, directory: Path | None = None) ->
         return
     yield _daemon(app)
     drivers = [f"{module}.so" for module in preload(app.settings.asterisk)]
-    for found in app.fleet(nodes).check(drivers):
+    checked = app.fleet(nodes).check(drivers)
+    for found in checked:
         yield from _node(app, found)
-    yield from _trunks(app, nodes)
+    up = [node for node, found in zip(nodes, checked, strict=True) if found.ok]
+    yield from _trunks(app, up)
 
 
 def _files(app: App, directory: Path, node: str | None) -> Iterator[Finding]:

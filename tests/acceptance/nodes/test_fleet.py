@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from provisioner.lab import Lab
+from provisioner.lab import Lab, Phone
 from provisioner.lab.waiting import wait_for
 from provisioner.service import App, nodes, status_data, users
 from tests.acceptance.nodes.conftest import At, available, knows_other, per_node, shared
@@ -84,14 +84,28 @@ def test_a_node_that_asks_all_phones_since_its_start_counts_none_twice(
 
 
 @shared
+def test_a_phone_of_a_node_that_is_no_more_is_shown_once_and_still_called(
+    lab: Lab, app: App, add_user: AddUser, at: At, caller: Callable[[str], Phone]
+) -> None:
+    person = add_user()
+    phone = at("pbx2", person)
+    by_hand(lab, f"UPDATE ps_contacts SET reg_server = 'renamed' WHERE endpoint = '{person.number}'")
+    assert len(phones(app, person.number)) == 1
+    call = caller("pbx1").dial(person.number)
+    phone.incoming().answer()
+    assert call.result() == 200
+    call.hangup()
+
+
+@shared
 def test_a_node_that_is_down_hides_no_other(lab: Lab, cli: Cli, add_user: AddUser, at: At) -> None:
     people = {node: add_user() for node in NODES}
     for node, person in people.items():
         at(node, person)
     with down(lab, "pbx2"):
-        wait_for("pbx1 to notice", lambda: not available(lab, "pbx1", "node-pbx2"), 20)
         shown = cli("status", *(person.number for person in people.values()))
         reloaded = json.loads(cli("reload", people["pbx1"].number, "--json").out)
+        wait_for("pbx1 to notice", lambda: not available(lab, "pbx1", "node-pbx2"), 20)
         checked = cli("doctor")
     assert shown.code == 1
     assert "node pbx2" in shown.err
