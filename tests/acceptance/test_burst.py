@@ -19,7 +19,7 @@ from provisioner.realtime import ENDPOINTS
 from provisioner.secret import Secret
 from provisioner.settings import NodeSettings, load
 from provisioner.store import Embedded
-from tests.acceptance.sync.world import Daemon
+from tests.acceptance.sync.daemon import Daemon
 from tests.acceptance.truth import app_of
 
 pytestmark = pytest.mark.acceptance

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from provisioner.lab import Phone
 from provisioner.lab.waiting import wait_for
 from provisioner.service import users
 from provisioner.store import Embedded
@@ -62,6 +63,33 @@ def test_no_change_is_lost_in_a_fault_and_phones_are_served_all_the_while(world:
         assert served[name][200] > 0
         if OF_ONE_NODE.get(fault) != name:
             assert set(served[name]) == {200}, name
+
+
+def talk(caller: Phone, called: Phone) -> None:
+    call = caller.dial(called.endpoint_id)
+    assert call.result() == 200
+    call.hangup()
+
+
+@pytest.mark.parametrize("fault", ["database_stopped", "database_killed"])
+@pytest.mark.parametrize("elsewhere", NODES)
+def test_known_phones_register_and_call_while_postgresql_is_away(
+    world: World, fault: str, elsewhere: str
+) -> None:
+    """A node knows who registers there or was called from there."""
+    anna, ivan = world.phone("anna", "pbx1"), world.phone("ivan", elsewhere)
+    if elsewhere != "pbx1":
+        talk(anna, ivan)
+        talk(ivan, anna)
+    talking = anna.dial(ivan.endpoint_id)
+    assert talking.result() == 200
+    with FAULTS[fault](world):
+        talking.hangup()
+        for caller, called in ((anna, ivan), (ivan, anna)):
+            talk(caller, called)
+            assert caller.register() == 200
+    world.recovers(ENDS_WITHIN)
+    world.lab.close_phones()
 
 
 def test_a_daemon_that_is_killed_at_thirty_moments_loses_nothing(world: World) -> None:

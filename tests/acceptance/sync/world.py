@@ -5,32 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import threading
 import time
 import tomllib
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Self
 
 from provisioner.errors import ProvisionerError
-from provisioner.lab import Lab
+from provisioner.lab import Lab, Phone
 from provisioner.lab.lab import _toml, _write_private
 from provisioner.lab.sip import Prober
-from provisioner.lab.waiting import free_port, wait_for
+from provisioner.lab.waiting import wait_for
 from provisioner.records import validate_user
 from provisioner.secret import Secret
 from provisioner.service import App, users
 from provisioner.settings import Settings, load
 from provisioner.store import Embedded
+from tests.acceptance.sync.daemon import Daemon
 from tests.acceptance.sync.link import Link
 
 NODES: Final = ("pbx1", "pbx2")
@@ -38,65 +34,8 @@ STEADY: Final = 20
 """Phones on each node whose users nobody changes: they have to be served whatever happens."""
 CHANGING: Final = 20
 """Users who are changed all the time."""
-
-
-class Daemon:
-    """``provisioner sync`` as a child process; ``log`` is what it and those before it said."""
-
-    def __init__(self, config: Path, log: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.port = free_port()
-        self._log = log
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("PROVISIONER_")}
-        own = {"PROVISIONER_HOME": str(config.parent), "PROVISIONER_SYNC_PORT": str(self.port)}
-        with log.open("ab") as sink:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "provisioner.cli", "--config", str(config), "sync"],
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                env={**clean, **own, **(environment or {})},
-            )
-
-    def health(self) -> dict[str, Any]:
-        """What its health endpoint says; empty where it does not answer."""
-        url = f"http://127.0.0.1:{self.port}/health"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                found = json.load(answer)
-        except urllib.error.HTTPError as refused:
-            with refused:
-                found = json.load(refused)
-        except (OSError, ValueError):
-            return {}
-        return dict(found)
-
-    def metrics(self) -> str:
-        """Its metrics, in Prometheus' text format."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-            return str(answer.read().decode())
-
-    def leads(self) -> bool:
-        """Whether it is the one that tells the nodes."""
-        return self.health().get("state") == "leading"
-
-    def memory(self) -> int:
-        """Bytes of memory that it holds."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
-        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self) -> int:
-        """End it as systemd would; returns its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
+TALKERS: Final = ("anna", "ivan")
+"""Users whose phones a test switches on."""
 
 
 @dataclass
@@ -181,8 +120,11 @@ class World:
 
     def _add_users(self) -> None:
         with self.app() as told, closing(App(_alone(told.settings), "test", "test")) as app:
-            for number in range(STEADY + CHANGING):
-                login = f"{'steady' if number < STEADY else 'changing'}-{number}"
+            numbered = (
+                f"{'steady' if number < STEADY else 'changing'}-{number}"
+                for number in range(STEADY + CHANGING)
+            )
+            for number, login in enumerate((*numbered, *TALKERS)):
                 spec = validate_user(login=login, name=f"User {number}", extensions=[{"lines": 2}])
                 made = users.add(app, spec)
                 self._keep_secret(made)
@@ -202,6 +144,14 @@ class World:
             self.made.append(new.secret.reveal())
             self._secrets[made.user.login] = new.secret
 
+    def phone(self, login: str, node: str) -> Phone:
+        """The real phone of one of the :data:`TALKERS`, registered at the node."""
+        with self.app() as app:
+            id = users.show(app, login).user.primary.endpoint_id
+        phone = self.lab.phone(id, self._secrets[login], answers=True, node=node)
+        wait_for(f"{login} to register", lambda: phone.register() == 200, 10)
+        return phone
+
     def _end_daemon(self) -> None:
         if self.daemon.process.poll() is None:
             self.daemon.kill()
@@ -219,7 +169,9 @@ class World:
     async def _register(self) -> None:
         """20 registrations a second on each node, half of them of users who are being changed."""
         with self.app() as app:
-            ids = [(user.login, user.primary.endpoint_id) for user in _listed(app)]
+            ids = [
+                (user.login, user.primary.endpoint_id) for user in _listed(app) if user.login not in TALKERS
+            ]
         random.Random(1).shuffle(ids)
         async with Prober() as prober:
             phones = [
