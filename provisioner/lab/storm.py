@@ -21,6 +21,8 @@ from provisioner.secret import Secret
 
 AT_ONCE: Final = 50
 """Registrations that are open at any time, unless told."""
+PATIENCE: Final = 32
+"""Seconds that a phone waits for an answer, and asks again meanwhile (RFC 3261, Timer F)."""
 _SCENARIO: Final = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <scenario name="storm">
@@ -59,10 +61,19 @@ class Storm:
         lost = [Answer(0, 0.0)] * (registrations - len(found))
         return cls(len(kept) / lasted, Latencies.of(found + lost))
 
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest registration; where one was lost, as long as a phone waits."""
+        return float(PATIENCE) if self.latencies.lost else self.latencies.worst
+
     def __str__(self) -> str:
         seen = self.latencies
         lost = f", {seen.lost} of {seen.lost + seen.answered} lost" if seen.lost else ""
-        return f"{self.per_second:,.0f}/s, p50 {seen.p50 * 1000:.0f} ms, p99 {seen.p99 * 1000:.0f} ms{lost}"
+        times = ", ".join(
+            f"{name} {seconds * 1000:.0f} ms"
+            for name, seconds in (("p50", seen.p50), ("p99", seen.p99), ("worst", seen.worst))
+        )
+        return f"{self.per_second:,.0f}/s, {times}{lost}"
 
 
 def storm(
@@ -91,7 +102,7 @@ def storm(
     options = [
         *("-p", str(port), "-m", str(registrations), "-users", str(at_once)),
         # No BYE for what failed; the OPTIONS that qualify a phone are answered.
-        *("-nd", "-aa", "-recv_timeout", "20000", "-timeout", f"{int(seconds)}s"),
+        *("-nd", "-aa", "-recv_timeout", str(PATIENCE * 1000), "-timeout", f"{int(seconds)}s"),
         *("-trace_rtt", "-rtt_freq", "1"),
     ]
     with played(run, scenario, secrets, server, options, "*_rtt.csv", seconds + 15, containers) as times:

@@ -35,6 +35,7 @@ def test_a_storm_is_answered_warm_and_cold_with_and_without_caches_and_while_use
         ("REGISTER cold, pgsql, astdb, 20 phones", "the same in pjsip.conf"),
         ("REGISTER while 20 users are applied", "the same without the apply"),
         ("p99 of a REGISTER while 20 users are applied", "the same without the apply"),
+        ("longest REGISTER while 20 users are applied", "the same without the apply"),
         ("REGISTER warm, pgsql, realtime, 20 phones", "the same in pjsip.conf"),
         ("REGISTER cold, pgsql, realtime, 20 phones", "the same in pjsip.conf"),
         ("REGISTER warm, pgsql, realtime, 20 phones", "no caches"),

@@ -21,7 +21,8 @@ def test_what_was_not_answered_is_lost_and_no_part_of_the_rate() -> None:
     found = Storm.of([(index / 100, 0.01) for index in range(100)], 130)
     assert (found.latencies.answered, found.latencies.lost) == (100, 30)
     assert found.per_second == pytest.approx(100, rel=0.02)
-    assert str(found) == "101/s, p50 10 ms, p99 10 ms, 30 of 130 lost"
+    assert found.longest == 32
+    assert str(found) == "101/s, p50 10 ms, p99 10 ms, worst 10 ms, 30 of 130 lost"
 
 
 def test_a_storm_without_any_answer_is_an_error() -> None:
