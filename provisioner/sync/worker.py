@@ -67,6 +67,9 @@ class Worker:
             finally:
                 self._session = None
                 self.means.metrics.node_up(self.node.name, False)
+            if (task := asyncio.current_task()) and task.cancelling():
+                # A task group that fails just then hides it, before Python 3.13.
+                raise asyncio.CancelledError
             await self._failed(error)
             await asyncio.sleep(next(self._waits))
 

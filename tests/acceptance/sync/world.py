@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from provisioner.errors import ProvisionerError
+from provisioner.errors import LabError, ProvisionerError
 from provisioner.lab import Lab, Phone
 from provisioner.lab.lab import _toml, _write_private
 from provisioner.lab.sip import Prober
@@ -244,7 +244,13 @@ class World:
     def recovers(self, seconds: float = 10) -> float:
         """Wait until no node is behind any more; returns how long that took."""
         began = time.monotonic()
-        wait_for("every node to be told", self.caught_up, seconds)
+        try:
+            wait_for("every node to be told", self.caught_up, seconds)
+        except LabError as exc:
+            said = self.log.read_text("utf-8", "replace").splitlines()[-40:]
+            raise LabError(
+                "\n".join([f"{exc}: {self.daemon.health()}, and the log ends with", *said])
+            ) from None
         return time.monotonic() - began
 
     def differences(self) -> list[str]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from provisioner.ami import expiry
+from provisioner.errors import StoreUnavailable
 from provisioner.plan import NodeOrder
 from provisioner.sync import session
 from provisioner.sync.worker import Worker
@@ -299,3 +300,20 @@ def test_a_database_whose_clock_is_ahead_makes_no_negative_lag() -> None:
     with obedient().running() as fake:
         run(fake, outbox, work)
     assert min(shown) >= 0
+
+
+def test_a_worker_that_is_ended_just_when_its_session_fails_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is lost does both: it fails what the session asks, and ends the lead."""
+
+    async def main() -> None:
+        async def lost(_: session.Session) -> None:
+            task.cancel()
+            raise StoreUnavailable("PostgreSQL at nowhere does not answer.")
+
+        monkeypatch.setattr(session.Session, "_watch_connection", lost)
+        task = asyncio.create_task(Worker(fake.node(), Outbox().means()).run())
+        await asyncio.wait([task], timeout=5)
+        assert task.cancelled()
+
+    with obedient().running() as fake:
+        asyncio.run(main())
