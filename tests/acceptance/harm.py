@@ -289,7 +289,7 @@ def kill_postgresql(lab: Lab) -> None:
     assert server.pid is not None
     data = str(server.folder / "data")
     os.kill(server.pid, 9)
-    wait_for("PostgreSQL to be gone", lambda: not at_work_in(data), 10)
+    wait_for("PostgreSQL to be gone", lambda: not at_work_in(data), 30)
 
 
 def at_work_in(folder: str) -> list[Path]:
