@@ -30,9 +30,16 @@ _SCENARIO: Final = """\
 {refusals}
   <recv response="401" auth="true"/>
 {second}
+  <label id="wait"/>
 {refusals}
-  <recv response="401" optional="true" next="done"/>
-  <recv response="200" rtd="1"/>
+  <recv response="401" optional="true" next="again">
+    <action>
+      <ereg regexp="1 REGISTER" search_in="hdr" header="CSeq:" assign_to="late"/>
+    </action>
+  </recv>
+  <recv response="200" rtd="1" next="done"/>
+  <label id="again"/>
+  <nop next="wait" test="late"/>
   <label id="done"/>
 </scenario>
 """
