@@ -23,6 +23,8 @@ _PATIENCE: Final = 5.0
 """Seconds a client has for its whole request, and for taking the answer."""
 _CLIENTS: Final = 32
 """Most clients at once; one more is turned away."""
+_TURNS: Final = 8
+"""Of the loop, more than it takes until a connection that was just accepted is a client that can be cut off."""
 _LONGEST: Final = 8192
 """Most bytes of a request."""
 
@@ -63,6 +65,10 @@ class Server:
     async def _listen(self, listening: socket.socket) -> None:
         server = await asyncio.start_server(self._accept, sock=listening, limit=_LONGEST)
         await self._closing.wait()
+        # A server that is closed forgets, open, whoever it was just accepting.
+        self._loop.remove_reader(listening)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         server.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
