@@ -24,7 +24,7 @@ _PATIENCE: Final = 5.0
 _CLIENTS: Final = 32
 """Most clients at once; one more is turned away."""
 _TURNS: Final = 8
-"""Of the loop, more than it takes until a connection that was just accepted is a client that can be cut off."""
+"""Of the loop: more than it takes until a connection that was just accepted is a client to be cut off."""
 _LONGEST: Final = 8192
 """Most bytes of a request."""
 
