@@ -21,7 +21,6 @@ class Daemon:
 
     def __init__(self, config: Path, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
-        self._log = log
         clean = {key: value for key, value in os.environ.items() if not key.startswith("PROVISIONER_")}
         own = {"PROVISIONER_HOME": str(config.parent), "PROVISIONER_SYNC_PORT": str(self.port)}
         with log.open("ab") as sink:

@@ -183,6 +183,14 @@ def test_closing_cuts_off_who_is_connected_and_frees_the_port(server: Server) ->
         assert ask(again, "/health").status == 200
 
 
+def test_closing_cuts_off_whoever_is_just_being_accepted() -> None:
+    for _ in range(20):
+        server = serve(0, Metrics(), lambda: Health(True))
+        with socket.create_connection(("127.0.0.1", server.port), 2) as client:
+            server.close()
+            assert hung_up(client)
+
+
 def test_a_port_in_use_is_one_clear_error(server: Server) -> None:
     with pytest.raises(SettingsError, match=rf"^sync\.port: {server.port} of 127\.0\.0\.1 is in use; name "):
         serve(server.port, Metrics(), lambda: Health(True))
