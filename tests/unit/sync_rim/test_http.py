@@ -184,8 +184,9 @@ def test_closing_cuts_off_who_is_connected_and_frees_the_port(server: Server) ->
 
 
 def test_closing_cuts_off_whoever_is_just_being_accepted() -> None:
-    for _ in range(20):
-        server = serve(0, Metrics(), lambda: Health(True))
+    metrics = Metrics()
+    for _ in range(50):
+        server = serve(0, metrics, lambda: Health(True))
         with socket.create_connection(("127.0.0.1", server.port), 2) as client:
             server.close()
             assert hung_up(client)
