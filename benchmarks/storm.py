@@ -25,7 +25,7 @@ from provisioner.lab.storm import Storm, storm
 from provisioner.lab.waiting import free_port
 from provisioner.secret import Secret
 
-ROUNDS: Final = 3
+ROUNDS: Final = 5
 LEAST: Final = 5_000
 """Registrations of a warm storm: where there are fewer phones, each comes several times."""
 APPLIED: Final = 10_000

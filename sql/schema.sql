@@ -2,9 +2,16 @@
 -- Generated: python -m provisioner.store.schema > sql/schema.sql
 -- Create an empty database and run this file in it as the role that database.url names.
 
+-- They stand here in the order of their names, and some use others.
+SET check_function_bodies = false;
+
 CREATE SCHEMA provisioner;
 
 COMMENT ON SCHEMA provisioner IS 'Users and extensions as provisioner keeps them; not for Asterisk.';
+
+CREATE SCHEMA provisioner_nodes;
+
+COMMENT ON SCHEMA provisioner_nodes IS 'What Asterisk finds before its tables.';
 
 CREATE FUNCTION provisioner.auth_is_needed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -76,6 +83,15 @@ CREATE FUNCTION provisioner.endpoint_needs_auth() RETURNS trigger
     END
     $_$;
 
+CREATE FUNCTION provisioner.filled(rows_of text, columns text[]) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+        SELECT format('SELECT array_remove(ARRAY[%s]::text[], NULL) FROM %s AS r',
+            string_agg(format('CASE WHEN count(r.%1$I) > 0 THEN %1$L END', one), ', '), rows_of)
+        FROM unnest(columns) AS one
+    $_$;
+
 CREATE FUNCTION provisioner.guard_auths(tables_in text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -98,6 +114,15 @@ CREATE FUNCTION provisioner.guard_auths(tables_in text) RETURNS void
         EXECUTE format('CREATE TRIGGER auth_keeps_id AFTER UPDATE OF id ON %I.ps_auths '
             'FOR EACH ROW EXECUTE FUNCTION provisioner.auth_is_needed()', tables_in);
     END
+    $$;
+
+CREATE FUNCTION provisioner.hidden(its_table regclass) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+        SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}') FROM pg_attribute
+        WHERE attrelid = its_table AND attnum > 0 AND NOT attisdropped
+        AND attname <> ALL (coalesce(provisioner.shown(its_table), '{}'))
     $$;
 
 CREATE FUNCTION provisioner.history_is_append_only() RETURNS trigger
@@ -166,6 +191,25 @@ CREATE FUNCTION provisioner.judge_endpoint() RETURNS trigger
         RETURN NULL;
     END
     $_$;
+
+CREATE FUNCTION provisioner.narrow(its_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    BEGIN
+        EXECUTE format('DROP TRIGGER IF EXISTS show_inserted ON %s', its_table);
+        EXECUTE format('DROP TRIGGER IF EXISTS show_updated ON %s', its_table);
+        EXECUTE format('CREATE TRIGGER show_inserted AFTER INSERT ON %s REFERENCING NEW TABLE AS written '
+            'FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled()', its_table);
+        EXECUTE format('CREATE TRIGGER show_updated AFTER UPDATE ON %s REFERENCING NEW TABLE AS written '
+            'FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled()', its_table);
+        -- From here on nobody writes: creating a trigger locks the table against that.
+        EXECUTE format('DROP VIEW IF EXISTS %s', provisioner.view_of(its_table));
+        PERFORM provisioner.show(its_table, ARRAY['id'] || provisioner.overlooked(its_table));
+        EXECUTE format('COMMENT ON VIEW %s IS %L', provisioner.view_of(its_table),
+            'The columns of the table that anybody ever filled.');
+    END
+    $$;
 
 CREATE FUNCTION provisioner.note_aors() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -304,6 +348,76 @@ CREATE FUNCTION provisioner.note_endpoints() RETURNS trigger
     END
     $_$;
 
+CREATE FUNCTION provisioner.overlooked(its_table regclass) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    DECLARE
+        found text[];
+    BEGIN
+        EXECUTE provisioner.filled(its_table::text, provisioner.hidden(its_table)) INTO found;
+        RETURN found;
+    END
+    $$;
+
+CREATE FUNCTION provisioner.show(its_table regclass, more text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    DECLARE
+        before text[];
+    BEGIN
+        -- Two at once would each leave out what the other adds.
+        PERFORM pg_advisory_xact_lock(1886547830, 3);
+        before := provisioner.shown(its_table);
+        IF before @> more THEN
+            RETURN;
+        END IF;
+        EXECUTE (
+            SELECT format('CREATE OR REPLACE VIEW %s AS SELECT %s FROM %s', provisioner.view_of(its_table),
+                string_agg(quote_ident(name), ', ' ORDER BY place), its_table)
+            FROM (SELECT name, min(place) AS place
+                  FROM unnest(before || more) WITH ORDINALITY AS named (name, place)
+                  GROUP BY name) AS wanted);
+    END
+    $$;
+
+CREATE FUNCTION provisioner.show_filled() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    DECLARE
+        hidden text[] := provisioner.hidden(TG_RELID);
+        filled text[];
+    BEGIN
+        IF hidden = '{}' OR provisioner.shown(TG_RELID) IS NULL THEN
+            RETURN NULL;
+        END IF;
+        EXECUTE provisioner.filled('written', hidden) INTO filled;
+        IF filled = '{}' THEN
+            RETURN NULL;
+        END IF;
+        BEGIN
+            PERFORM provisioner.show(TG_RELID, filled);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'nodes read every column of % from now on: %', TG_RELID::regclass, SQLERRM
+                USING HINT = 'provisioner db upgrade makes its view anew.';
+            EXECUTE format('DROP VIEW IF EXISTS %s', provisioner.view_of(TG_RELID));
+        END;
+        RETURN NULL;
+    END
+    $$;
+
+CREATE FUNCTION provisioner.shown(its_table regclass) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+        SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
+        WHERE attrelid = to_regclass(provisioner.view_of(its_table)) AND EXISTS (
+            SELECT FROM pg_rewrite its JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = its.oid
+            WHERE its.ev_class = attrelid AND refclassid = 'pg_class'::regclass AND refobjid = its_table)
+    $$;
+
 CREATE FUNCTION provisioner.trim_history(keep_days integer) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -337,6 +451,13 @@ CREATE FUNCTION provisioner.unwatch(tables_in text) RETURNS void
             END LOOP;
         END LOOP;
     END
+    $$;
+
+CREATE FUNCTION provisioner.view_of(its_table regclass) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+        SELECT format('provisioner_nodes.%I', relname) FROM pg_class WHERE oid = its_table
     $$;
 
 CREATE FUNCTION provisioner.watch(tables_in text) RETURNS void
@@ -632,6 +753,12 @@ CREATE TABLE public.ps_aors (
     qualify_timeout double precision
 );
 
+CREATE VIEW provisioner_nodes.ps_aors AS
+ SELECT id
+   FROM public.ps_aors;
+
+COMMENT ON VIEW provisioner_nodes.ps_aors IS 'The columns of the table that anybody ever filled.';
+
 CREATE TABLE public.ps_auths (
     id character varying(255) NOT NULL,
     auth_type character varying(40),
@@ -648,38 +775,11 @@ CREATE TABLE public.ps_auths (
     nonce_lifetime integer
 );
 
-CREATE TABLE public.ps_contacts (
-    id character varying(255) NOT NULL,
-    uri text,
-    path text,
-    user_agent text,
-    endpoint character varying(255),
-    reg_server character varying(255),
-    via_addr character varying(255),
-    call_id character varying(255),
-    outbound_proxy character varying(255),
-    authenticate_qualify character varying(40),
-    prune_on_boot character varying(40),
-    qualify_2xx_only character varying(40),
-    expiration_time bigint,
-    qualify_frequency integer,
-    via_port integer,
-    qualify_timeout double precision
-);
+CREATE VIEW provisioner_nodes.ps_auths AS
+ SELECT id
+   FROM public.ps_auths;
 
-CREATE TABLE public.ps_domain_aliases (
-    id character varying(255) NOT NULL,
-    domain character varying(255)
-);
-
-CREATE TABLE public.ps_endpoint_id_ips (
-    id character varying(255) NOT NULL,
-    match character varying(2048),
-    endpoint character varying(255),
-    match_header character varying(255),
-    match_request_uri character varying(255),
-    srv_lookups character varying(40)
-);
+COMMENT ON VIEW provisioner_nodes.ps_auths IS 'The columns of the table that anybody ever filled.';
 
 CREATE TABLE public.ps_endpoints (
     id character varying(255) NOT NULL,
@@ -830,6 +930,45 @@ CREATE TABLE public.ps_endpoints (
     max_video_streams integer
 );
 
+CREATE VIEW provisioner_nodes.ps_endpoints AS
+ SELECT id
+   FROM public.ps_endpoints;
+
+COMMENT ON VIEW provisioner_nodes.ps_endpoints IS 'The columns of the table that anybody ever filled.';
+
+CREATE TABLE public.ps_contacts (
+    id character varying(255) NOT NULL,
+    uri text,
+    path text,
+    user_agent text,
+    endpoint character varying(255),
+    reg_server character varying(255),
+    via_addr character varying(255),
+    call_id character varying(255),
+    outbound_proxy character varying(255),
+    authenticate_qualify character varying(40),
+    prune_on_boot character varying(40),
+    qualify_2xx_only character varying(40),
+    expiration_time bigint,
+    qualify_frequency integer,
+    via_port integer,
+    qualify_timeout double precision
+);
+
+CREATE TABLE public.ps_domain_aliases (
+    id character varying(255) NOT NULL,
+    domain character varying(255)
+);
+
+CREATE TABLE public.ps_endpoint_id_ips (
+    id character varying(255) NOT NULL,
+    match character varying(2048),
+    endpoint character varying(255),
+    match_header character varying(255),
+    match_request_uri character varying(255),
+    srv_lookups character varying(40)
+);
+
 ALTER TABLE ONLY provisioner.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
@@ -952,6 +1091,18 @@ CREATE TRIGGER note_updated AFTER UPDATE ON public.ps_auths REFERENCING OLD TABL
 
 CREATE TRIGGER note_updated AFTER UPDATE ON public.ps_endpoints REFERENCING OLD TABLE AS gone NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.note_endpoints();
 
+CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_aors REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_auths REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_endpoints REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_aors REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_auths REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_endpoints REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
 ALTER TABLE ONLY provisioner.extensions
     ADD CONSTRAINT extensions_user_id_fkey FOREIGN KEY (user_id) REFERENCES provisioner.users(id);
 
@@ -961,7 +1112,7 @@ ALTER TABLE ONLY provisioner.history
 ALTER TABLE ONLY provisioner.past_secrets
     ADD CONSTRAINT past_secrets_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
 
-INSERT INTO provisioner.alembic_version VALUES ('0007');
+INSERT INTO provisioner.alembic_version VALUES ('0008');
 
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_endpoints', now());
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_auths', now());

@@ -84,9 +84,7 @@ def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> d
         "node": node,
         "node_secret": node.read_secret(),
         "access": access,
-        "tables": TABLES,
-        # res_config_pgsql takes schema.table; res_config_odbc does not, and gets a search_path instead.
-        "table_prefix": f"{access.schema}." if asterisk.driver == "pgsql" else "",
+        "tables": {table: _name(table, asterisk.driver, access) for table in TABLES},
         "preload": modules.preload(asterisk),
         "module_groups": modules.groups(asterisk, bool(ways)),
         "trunks": ways,
@@ -98,6 +96,15 @@ def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> d
         "ami_plain_port": node.port - 1 if node.port > 1 else node.port + 1,
         "ami_loopback_only": loopback or _is_loopback(asterisk.bind_address),
     }
+
+
+def _name(table: str, driver: str, access: DatabaseAccess) -> str:
+    """Without a schema whatever the role's search_path finds first, which may be a view.
+
+    What Asterisk writes must be the table; res_config_pgsql looks for its columns in the first schema only.
+    res_config_odbc takes no schema.
+    """
+    return f"{access.schema}.{table}" if table == "ps_contacts" and driver == "pgsql" else table
 
 
 def _is_loopback(host: str) -> bool:

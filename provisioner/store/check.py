@@ -11,6 +11,7 @@ from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.store.findings import Finding
 from provisioner.store.migrate import current_revision, is_known, newest_revision
 from provisioner.store.names import Tables
+from provisioner.store.narrow import NODES_SCHEMA, wide
 from provisioner.store.roles import wrong_rights
 from provisioner.store.rows import reflect
 from provisioner.store.watch import is_watched, made_by_us
@@ -29,7 +30,7 @@ def check(connection: Connection, tables: Tables, role: str | None) -> tuple[Fin
         found += _endpoints(connection, tables)
         found += _guard(connection, tables)
     if current_revision(connection) == newest_revision() and made_by_us(connection, tables):
-        found += _watch(connection, tables)
+        found += _triggers(connection, tables)
     for table in ("ps_endpoints", "ps_auths", "ps_aors"):
         if table in there:
             found += _ids(connection, tables, table)
@@ -95,13 +96,19 @@ def _guard(connection: Connection, tables: Tables) -> Iterator[Finding]:
         )
 
 
-def _watch(connection: Connection, tables: Tables) -> Iterator[Finding]:
-    """Of tables that we adopted it is a choice."""
+def _triggers(connection: Connection, tables: Tables) -> Iterator[Finding]:
+    """Of tables that we adopted they are a choice."""
     if not is_watched(connection, tables):
         yield Finding(
             "what others change in ps_endpoints, ps_auths and ps_aors is not noted for the nodes",
             f"schema {tables.schema}",
             TRIGGERS,
+        )
+    for table in wide(connection, tables):
+        yield Finding(
+            "the view of the columns in use is missing or not kept: nodes read all, or miss what others fill",
+            f"{NODES_SCHEMA}.{table}",
+            UPGRADE,
         )
 
 

@@ -15,6 +15,7 @@ from provisioner.errors import StoreError
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.resources import resource_dir
 from provisioner.store.names import Tables, quote
+from provisioner.store.narrow import narrow
 from provisioner.store.rows import reflect
 from provisioner.store.tables import SCHEMA, made_tables
 from provisioner.store.watch import made_by_us, watch
@@ -50,6 +51,8 @@ def upgrade(
         _complete(connection, tables)
     if triggers:
         watch(connection, tables)
+    if current_revision(connection) == newest_revision() and made_by_us(connection, tables):
+        narrow(connection, tables)
 
 
 def current_revision(connection: Connection) -> str | None:

@@ -12,6 +12,7 @@ from provisioner.errors import Conflict
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.secret import Secret
 from provisioner.store.names import Tables, quote
+from provisioner.store.narrow import NODES_SCHEMA
 
 CONTACTS: Final = "ps_contacts"
 
@@ -23,17 +24,17 @@ _ROLE: Final = """
 """
 
 _TABLES: Final = """
-    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = :schema AND c.relkind IN ('r', 'p', 'v', 'f') AND starts_with(c.relname, 'ps_')
-    ORDER BY c.relname
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ANY (CAST(:schemas AS text[])) AND c.relkind IN ('r', 'p', 'v', 'f')
+    AND starts_with(c.relname, 'ps_') ORDER BY n.nspname, c.relname
 """
 
 _RIGHTS: Final = """
-    SELECT c.relname, privilege,
+    SELECT CASE n.nspname WHEN :schema THEN '' ELSE n.nspname || '.' END || c.relname, privilege,
         has_table_privilege(CAST(:role AS name), c.oid, privilege) AS has
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
         unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-    WHERE n.nspname = :schema AND c.relname = ANY (CAST(:tables AS text[]))
+    WHERE n.nspname IN (:schema, :nodes) AND c.relname = ANY (CAST(:tables AS text[]))
 """
 
 
@@ -42,7 +43,8 @@ def grant(connection: Connection, tables: Tables, role: str, password: Secret) -
 
     Raises Conflict for a role that is a superuser, our own, or owns tables: that would be no restriction.
     """
-    found = connection.execute(text(_ROLE), {"role": role, "schemas": [tables.schema, "provisioner"]}).first()
+    asked = {"role": role, "schemas": [tables.schema, "provisioner", NODES_SCHEMA]}
+    found = connection.execute(text(_ROLE), asked).first()
     if found is not None and (found.rolsuper or found.ours or found.owned):
         what = "is a superuser" if found.rolsuper else f"owns {found.owned}"
         what = "is our own login" if found.ours else what
@@ -77,9 +79,9 @@ def wrong_rights(connection: Connection, tables: Tables, role: str) -> tuple[str
 
 
 def _wrong(connection: Connection, tables: Tables, role: str) -> Iterator[str]:
-    named = {"role": role, "schema": tables.schema, "tables": list(ASTERISK_COLUMNS)}
+    named = {"role": role, "schema": tables.schema, "nodes": NODES_SCHEMA, "tables": list(ASTERISK_COLUMNS)}
     for query, wrong in _QUESTIONS:
-        if connection.scalar(text(query), {"role": role, "schema": tables.schema}):
+        if connection.scalar(text(query), named):
             yield wrong
     for table, privilege, has in connection.execute(text(_RIGHTS), named):
         wanted = privilege == "SELECT" or table == CONTACTS
@@ -87,16 +89,24 @@ def _wrong(connection: Connection, tables: Tables, role: str) -> Iterator[str]:
             yield f"it {'lacks' if wanted else 'has'} {privilege} on {table}"
 
 
+_PATH: Final = """
+    SELECT NOT has_schema_privilege(CAST(:role AS name), to_regnamespace(:nodes), 'USAGE') OR NOT EXISTS (
+        SELECT FROM pg_db_role_setting JOIN pg_database its ON its.oid = setdatabase
+        WHERE setrole = to_regrole(quote_ident(:role)) AND datname = current_database()
+        AND 'search_path=' || :nodes || ', ' || quote_ident(:schema) = ANY (setconfig))
+"""
+
 _QUESTIONS: Final = (
-    ("SELECT rolsuper FROM pg_roles WHERE rolname = :role AND :schema <> ''", "it is a superuser"),
+    ("SELECT rolsuper FROM pg_roles WHERE rolname = :role", "it is a superuser"),
     (
-        "SELECT has_schema_privilege(CAST(:role AS name), 'provisioner', 'USAGE') AND :schema <> ''",
+        "SELECT has_schema_privilege(CAST(:role AS name), 'provisioner', 'USAGE')",
         "it sees schema provisioner",
     ),
     (
         "SELECT NOT has_schema_privilege(CAST(:role AS name), :schema, 'USAGE')",
         "it does not see its own schema",
     ),
+    (_PATH, f"it does not find {NODES_SCHEMA} before its tables"),
     ("SELECT has_schema_privilege(CAST(:role AS name), :schema, 'CREATE')", "it may create tables"),
 )
 
@@ -109,11 +119,14 @@ def _rights(connection: Connection, tables: Tables, name: str, schema: str) -> I
     yield f"REVOKE ALL ON SCHEMA {schema} FROM {name}"
     yield f"GRANT CONNECT ON DATABASE {database} TO {name}"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {name}"
+    yield f"REVOKE ALL ON SCHEMA {NODES_SCHEMA} FROM PUBLIC, {name}"
+    yield f"GRANT USAGE ON SCHEMA {NODES_SCHEMA} TO {name}"
     # Asterisk names tables without their schema.
-    yield f"ALTER ROLE {name} IN DATABASE {database} SET search_path = {schema}"
-    for table in connection.execute(text(_TABLES), {"schema": tables.schema}).scalars():
-        yield f"REVOKE ALL ON {schema}.{quote(table)} FROM {name}"
-        yield f"GRANT SELECT ON {schema}.{quote(table)} TO {name}"
+    yield f"ALTER ROLE {name} IN DATABASE {database} SET search_path = {NODES_SCHEMA}, {schema}"
+    asked = {"schemas": [tables.schema, NODES_SCHEMA]}
+    for its_schema, table in connection.execute(text(_TABLES), asked):
+        yield f"REVOKE ALL ON {quote(its_schema)}.{quote(table)} FROM {name}"
+        yield f"GRANT SELECT ON {quote(its_schema)}.{quote(table)} TO {name}"
     yield f"GRANT INSERT, UPDATE, DELETE ON {tables.quoted[CONTACTS]} TO {name}"
 
 

@@ -24,6 +24,9 @@ HEADER: Final = """\
 -- What the migrations in versions/ make of an empty database, for reading, or for creating it by hand.
 -- Generated: python -m provisioner.store.schema > sql/schema.sql
 -- Create an empty database and run this file in it as the role that database.url names.
+
+-- They stand here in the order of their names, and some use others.
+SET check_function_bodies = false;
 """
 # Of the version of pg_dump and of the session, not of the schema.
 _NOISE: Final = re.compile(r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*)$")

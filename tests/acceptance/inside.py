@@ -128,10 +128,14 @@ class Database:
         with psycopg.connect(self.url) as connection:
             return connection.execute(query, arguments).fetchall()
 
+    def do(self, statement: str) -> None:
+        """Run a statement of its owner's."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
+
     def flush(self) -> None:
         """Have everything written into the files."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute("CHECKPOINT")
+        self.do("CHECKPOINT")
 
     def tables(self) -> list[str]:
         """Every table of every schema but PostgreSQL's own, quoted."""
@@ -144,11 +148,14 @@ class Database:
         ]
 
     def shape(self) -> list[tuple[Any, ...]]:
-        """What only a statement of somebody else's could change: columns, functions, triggers, roles."""
+        """What only a statement of somebody else's could change: columns, functions, triggers, roles.
+
+        Views get a column when somebody fills it.
+        """
         return self.ask(
             """
             SELECT 'column', table_schema, table_name, column_name, data_type FROM information_schema.columns
-            WHERE table_schema NOT IN ('pg_catalog', 'information_schema')
+            WHERE table_schema NOT IN ('pg_catalog', 'information_schema', 'provisioner_nodes')
             UNION ALL
             SELECT 'function', nspname, proname, prosrc, '' FROM pg_proc
             JOIN pg_namespace ON pg_namespace.oid = pronamespace

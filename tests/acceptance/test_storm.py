@@ -36,13 +36,16 @@ def quiet(database: Database) -> bool:
     return bool(rows[0][0])
 
 
-@pytest.mark.parametrize(
+of_each_driver = pytest.mark.parametrize(
     "driver",
     [
         pytest.param("pgsql", marks=pytest.mark.lab()),
         pytest.param("odbc", marks=pytest.mark.lab(driver="odbc")),
     ],
 )
+
+
+@of_each_driver
 def test_a_phone_that_the_node_knows_registers_without_a_query(
     lab: Lab, add_user: AddUser, driver: str
 ) -> None:
@@ -61,3 +64,22 @@ def test_a_phone_that_the_node_knows_registers_without_a_query(
     lab.asterisk.rx("sorcery memory cache expire res_pjsip/aor")
     register(PHONES)
     assert last_query(database) != known
+
+
+@of_each_driver
+def test_a_node_reads_through_the_views_of_what_is_filled(lab: Lab, add_user: AddUser, driver: str) -> None:
+    database = Database(lab)
+    person = add_user()
+
+    def register() -> Storm:
+        for type in ("endpoint", "auth", "aor"):
+            lab.asterisk.rx(f"sorcery memory cache expire res_pjsip/{type}")
+        return storm(lab.sip, {person.number: person.secret}, 1, port=free_port(), containers=lab.containers)
+
+    assert len(database.ask("SELECT unnest(provisioner.hidden('public.ps_endpoints'))")) > 100
+    assert database.ask("SELECT provisioner.overlooked('public.ps_endpoints')") == [([],)]
+    database.do("REVOKE SELECT ON public.ps_endpoints, public.ps_auths, public.ps_aors FROM asterisk")
+    try:
+        assert register().latencies.lost == 0
+    finally:
+        database.do("GRANT SELECT ON public.ps_endpoints, public.ps_auths, public.ps_aors TO asterisk")

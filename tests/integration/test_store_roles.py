@@ -56,7 +56,7 @@ def login(url: URL, role: str, password: Secret) -> Sql:
     )
 
 
-@pytest.mark.parametrize("table", ASTERISK_COLUMNS)
+@pytest.mark.parametrize("table", [*ASTERISK_COLUMNS, "public.ps_endpoints"])
 def test_it_reads_every_table_of_its_own(asterisk: Sql, table: str) -> None:
     assert asterisk.execute(f"SELECT * FROM {table}".encode()).fetchall() == []
 
@@ -69,7 +69,10 @@ def test_it_writes_contacts_of_which_no_node_has_to_be_told(asterisk: Sql, store
     assert store.due("pbx1").changes == 0
 
 
-@pytest.mark.parametrize("table", [table for table in ASTERISK_COLUMNS if table != "ps_contacts"])
+@pytest.mark.parametrize(
+    "table",
+    [f"public.{table}" for table in ASTERISK_COLUMNS if table != "ps_contacts"],
+)
 @pytest.mark.parametrize(
     "statement",
     ["INSERT INTO {} (id) VALUES ('x')", "UPDATE {} SET id = 'x'", "DELETE FROM {}", "TRUNCATE {}"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator
 
@@ -44,10 +45,16 @@ def test_a_change_by_hand_in_psql_is_in_force_on_both_nodes_at_once(world: World
             held = [read.endpoints[id] for read in fleet.read_back([id]).values()]
             return len(held) == len(NODES) and all(one and name in one.callerid for one in held)
 
-        sql.execute("UPDATE ps_endpoints SET callerid = 'By Hand <1>' WHERE id = %s", [id])
+        # The account code is a column that nobody has filled so far.
+        sql.execute(
+            "UPDATE ps_endpoints SET callerid = 'By Hand <1>', accountcode = 'by-hand' WHERE id = %s", [id]
+        )
         began = time.monotonic()
         wait_for("both nodes to hold it", lambda: in_force("By Hand"), 5, every=0.02)
         print(f"in force on both nodes after {time.monotonic() - began:.3f} s")
+        for node in world.lab.nodes.values():
+            assert re.search(r"accountcode +: by-hand", node.asterisk.rx(f"pjsip show endpoint {id}"))
+        sql.execute("UPDATE ps_endpoints SET accountcode = NULL")
     world.lab.must("drift", "--fix", "--yes")
 
 
