@@ -107,7 +107,7 @@ def run(
                 size, qualify_frequency=QUALIFY, driver=kind.driver, contacts=kind.contacts
             ) as office:
                 rival = rival or _rival(stack.enter_context(FileAsterisk()), office)
-                yield from _beside(rival, kind, office, registrations, rounds, applied)
+                yield from _of_kind(rival, kind, office, registrations, rounds, applied)
 
 
 def _rival(asterisk: FileAsterisk, office: Office) -> Node:
@@ -120,7 +120,7 @@ def _secrets(office: Office) -> dict[str, Secret]:
     return {desk.endpoint_id: desk.secret for desk in office.desks}
 
 
-def _beside(
+def _of_kind(
     rival: Node, kind: Kind, office: Office, registrations: int, rounds: int, applied: int
 ) -> Iterator[Row]:
     """The rows of one kind; where contacts are in the database, the same without caches takes part."""
@@ -140,22 +140,23 @@ def _beside(
             known.append(uncached)
         for node in known:
             node.storm(len(node.secrets))
-        found = _take_turns(works, rounds)
-        its = found[_RIVAL]
+        storms = _take_turns(works, rounds)
         for name, target in ((f"warm, {phones}", _WARM_TARGET), (f"cold, {phones}", _COLD_TARGET)):
-            aimed = target if kind == _OURS else None
-            yield Row(f"REGISTER {name}", Rate(found[name].per_second), _RIVAL, Rate(its.per_second), aimed)
-        warm = found[f"warm, {phones}"]
-        if _UNCACHED in found:
-            yield Row(
-                f"REGISTER warm, {phones}",
-                Rate(warm.per_second),
-                _UNCACHED,
-                Rate(found[_UNCACHED].per_second),
-                _CACHES_TARGET,
-            )
+            yield beside(storms, name, _RIVAL, target if kind == _OURS else None)
+        if _UNCACHED in storms:
+            aimed = _CACHES_TARGET if kind.driver == _OURS.driver else None
+            yield beside(storms, f"warm, {phones}", _UNCACHED, aimed)
     if kind == _OURS:
-        yield from _during_apply(office, ours, warm, registrations, applied)
+        quiet = _Median.of(storms[f"warm, {phones}"])
+        yield from _during_apply(office, ours, quiet, registrations, applied)
+
+
+def beside(storms: Mapping[str, Sequence[Storm]], name: str, rival: str, target: float | None) -> Row:
+    """Both of the round in the middle by its ratio: a machine's pace wanders, and within a round least."""
+    rounds = list(zip(storms[name], storms[rival], strict=True))
+    rounds.sort(key=lambda both: both[0].per_second / both[1].per_second)
+    ours, its = rounds[len(rounds) // 2]
+    return Row(f"REGISTER {name}", Rate(ours.per_second), rival, Rate(its.per_second), target)
 
 
 def _without_caches(office: Office, kind: Kind) -> Office:
@@ -182,13 +183,13 @@ class _Median:
         )
 
 
-def _take_turns(works: Mapping[str, Callable[[], Storm]], rounds: int) -> dict[str, _Median]:
+def _take_turns(works: Mapping[str, Callable[[], Storm]], rounds: int) -> dict[str, list[Storm]]:
     storms: dict[str, list[Storm]] = {name: [] for name in works}
     for turn in range(rounds):
         for name, work in works.items():
             storms[name].append(work())
             say(f"round {turn + 1} of {rounds}: {name}: {storms[name][-1]}")
-    return {name: _Median.of(all_of_it) for name, all_of_it in storms.items()}
+    return storms
 
 
 def _during_apply(

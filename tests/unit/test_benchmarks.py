@@ -11,10 +11,13 @@ import pytest
 from benchmarks.effect_probe import Effects, check
 from benchmarks.measure import Rate, Row, Run, child, median
 from benchmarks.people import changed, people, spoilt, write_csv
+from benchmarks.storm import beside
 from benchmarks.storm_rival import section
 from provisioner.errors import Problem
 from provisioner.files import open_input, read_entries
+from provisioner.lab.latencies import Latencies
 from provisioner.lab.sip import Prober
+from provisioner.lab.storm import Storm
 from provisioner.records import Entry
 from provisioner.secret import Secret
 from tests.unit.lab.registrar import Registrar
@@ -118,3 +121,10 @@ def test_the_rival_of_a_row_is_a_section_with_all_that_it_says() -> None:
     assert section("endpoint", "7000", row) == (
         '[7000]\ntype = endpoint\naors = 7000\ncallerid = "A\\; B" <7000>\nmax_contacts = 2\n'
     )
+
+
+def test_a_storm_stands_beside_the_one_of_its_round_and_the_round_in_the_middle_counts() -> None:
+    rates = {"cold": (100, 50, 30), "rival": (200, 50, 40)}
+    storms = {name: [Storm(rate, Latencies.of([])) for rate in each] for name, each in rates.items()}
+    row = beside(storms, "cold", "rival", None)
+    assert (row.ours.figure, row.its.figure, row.ratio) == (30, 40, 0.75)
