@@ -129,6 +129,17 @@ def test_a_column_that_copy_fills_is_shown(filled: Store, sql: Sql, asterisk: Sq
     assert_nothing_is_lost(asterisk)
 
 
+def test_a_table_whose_columns_are_all_shown_is_written_as_before(
+    filled: Store, sql: Sql, asterisk: Sql
+) -> None:
+    names = [column.name for column in ASTERISK_COLUMNS["ps_auths"][1:]]
+    dropped = ", ".join(f"DROP COLUMN {name}" for name in names if name not in columns(asterisk, "ps_auths"))
+    sql.execute(f"ALTER TABLE ps_auths {dropped}".encode())
+    assert sql.execute("SELECT provisioner.hidden('ps_auths')").fetchone() == ([],)
+    sql.execute("UPDATE ps_auths SET username = 'x'")
+    assert_nothing_is_lost(asterisk)
+
+
 def test_what_is_rolled_back_is_not_shown(filled: Store, sql: Sql, asterisk: Sql) -> None:
     with sql.transaction(force_rollback=True):
         sql.execute("UPDATE ps_endpoints SET mailboxes = 'x'")
