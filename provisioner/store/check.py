@@ -97,7 +97,7 @@ def _guard(connection: Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _triggers(connection: Connection, tables: Tables) -> Iterator[Finding]:
-    """Of tables that we adopted they are a choice."""
+    """On tables that we made; adopted ones are watched only when asked, and have no views."""
     if not is_watched(connection, tables):
         yield Finding(
             "what others change in ps_endpoints, ps_auths and ps_aors is not noted for the nodes",
