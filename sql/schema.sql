@@ -205,9 +205,13 @@ CREATE FUNCTION provisioner.narrow(its_table regclass) RETURNS void
             'FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled()', its_table);
         -- From here on nobody writes: creating a trigger locks the table against that.
         EXECUTE format('DROP VIEW IF EXISTS %s', provisioner.view_of(its_table));
-        PERFORM provisioner.show(its_table, ARRAY['id'] || provisioner.overlooked(its_table));
+        -- Asterisk asks for those with mailboxes, with contacts, and with a qualify_frequency.
+        PERFORM provisioner.show(its_table, ARRAY(
+            SELECT one FROM unnest(provisioner.hidden(its_table)) AS one
+            WHERE one = ANY (ARRAY['id', 'contact', 'mailboxes', 'qualify_frequency']
+                || provisioner.overlooked(its_table))));
         EXECUTE format('COMMENT ON VIEW %s IS %L', provisioner.view_of(its_table),
-            'The columns of the table that anybody ever filled.');
+            'The columns of the table that anybody ever filled, and those that Asterisk looks for.');
     END
     $$;
 
@@ -756,10 +760,13 @@ CREATE TABLE public.ps_aors (
 );
 
 CREATE VIEW provisioner_nodes.ps_aors AS
- SELECT id
+ SELECT id,
+    contact,
+    mailboxes,
+    qualify_frequency
    FROM public.ps_aors;
 
-COMMENT ON VIEW provisioner_nodes.ps_aors IS 'The columns of the table that anybody ever filled.';
+COMMENT ON VIEW provisioner_nodes.ps_aors IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
 
 CREATE TABLE public.ps_auths (
     id character varying(255) NOT NULL,
@@ -781,7 +788,7 @@ CREATE VIEW provisioner_nodes.ps_auths AS
  SELECT id
    FROM public.ps_auths;
 
-COMMENT ON VIEW provisioner_nodes.ps_auths IS 'The columns of the table that anybody ever filled.';
+COMMENT ON VIEW provisioner_nodes.ps_auths IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
 
 CREATE TABLE public.ps_endpoints (
     id character varying(255) NOT NULL,
@@ -933,10 +940,11 @@ CREATE TABLE public.ps_endpoints (
 );
 
 CREATE VIEW provisioner_nodes.ps_endpoints AS
- SELECT id
+ SELECT id,
+    mailboxes
    FROM public.ps_endpoints;
 
-COMMENT ON VIEW provisioner_nodes.ps_endpoints IS 'The columns of the table that anybody ever filled.';
+COMMENT ON VIEW provisioner_nodes.ps_endpoints IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
 
 CREATE TABLE public.ps_contacts (
     id character varying(255) NOT NULL,

@@ -122,9 +122,13 @@ STATEMENTS = (
             'FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled()', its_table);
         -- From here on nobody writes: creating a trigger locks the table against that.
         EXECUTE format('DROP VIEW IF EXISTS %s', provisioner.view_of(its_table));
-        PERFORM provisioner.show(its_table, ARRAY['id'] || provisioner.overlooked(its_table));
+        -- Asterisk asks for those with mailboxes, with contacts, and with a qualify_frequency.
+        PERFORM provisioner.show(its_table, ARRAY(
+            SELECT one FROM unnest(provisioner.hidden(its_table)) AS one
+            WHERE one = ANY (ARRAY['id', 'contact', 'mailboxes', 'qualify_frequency']
+                || provisioner.overlooked(its_table))));
         EXECUTE format('COMMENT ON VIEW %s IS %L', provisioner.view_of(its_table),
-            'The columns of the table that anybody ever filled.');
+            'The columns of the table that anybody ever filled, and those that Asterisk looks for.');
     END
     $$
     """,

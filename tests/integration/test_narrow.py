@@ -23,11 +23,11 @@ from tests.integration.people import create, plan, rows, user
 Sql = psycopg.Connection[Any]
 
 OURS = {
-    "ps_endpoints": ["id", "aors", "auth", "context"],
+    "ps_endpoints": ["id", "aors", "auth", "context", "mailboxes"],
     "ps_auths": ["id", "auth_type", "password", "username"],
-    "ps_aors": ["id", "max_contacts", "remove_existing"],
+    "ps_aors": ["id", "max_contacts", "remove_existing", "contact", "mailboxes", "qualify_frequency"],
 }
-"""What the rows of these tests fill."""
+"""What the rows of these tests fill, and what Asterisk looks for."""
 TEXTS = [
     (table, column.name)
     for table in OURS
@@ -86,8 +86,14 @@ def assert_nothing_is_lost(asterisk: Sql) -> None:
         assert what_counts(asterisk, table) == what_counts(asterisk, f"public.{table}") != []
 
 
-def test_a_new_database_shows_ids_and_then_what_we_write(asterisk: Sql, store: Store) -> None:
-    assert {table: columns(asterisk, table) for table in OURS} == {table: ["id"] for table in OURS}
+def test_a_new_database_shows_what_asterisk_looks_for_and_then_what_we_write(
+    asterisk: Sql, store: Store
+) -> None:
+    assert {table: sorted(columns(asterisk, table)) for table in OURS} == {
+        "ps_endpoints": ["id", "mailboxes"],
+        "ps_auths": ["id"],
+        "ps_aors": ["contact", "id", "mailboxes", "qualify_frequency"],
+    }
     write(store, rows("7001", "7002"))
     assert {table: sorted(columns(asterisk, table)) for table in OURS} == {
         table: sorted(names) for table, names in OURS.items()
@@ -99,22 +105,22 @@ def test_a_new_database_shows_ids_and_then_what_we_write(asterisk: Sql, store: S
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE ps_endpoints SET mailboxes = '7001@default' WHERE id = '7001'",
-        "UPDATE ps_endpoints SET \"100rel\" = 'no', mailboxes = 'x', tone_zone = NULL",
-        "INSERT INTO ps_endpoints (id, auth, mailboxes) VALUES ('x', '7001', 'y')",
+        "UPDATE ps_endpoints SET accountcode = '7001@default' WHERE id = '7001'",
+        "UPDATE ps_endpoints SET \"100rel\" = 'no', accountcode = 'x', tone_zone = NULL",
+        "INSERT INTO ps_endpoints (id, auth, accountcode) VALUES ('x', '7001', 'y')",
         "INSERT INTO ps_endpoints (id, auth) VALUES ('7001', '7001') "
-        "ON CONFLICT (id) DO UPDATE SET mailboxes = 'z'",
+        "ON CONFLICT (id) DO UPDATE SET accountcode = 'z'",
     ],
 )
 def test_a_column_is_shown_in_the_transaction_that_fills_it(
     filled: Store, sql: Sql, asterisk: Sql, statement: str
 ) -> None:
-    assert "mailboxes" not in columns(asterisk)
+    assert "accountcode" not in columns(asterisk)
     with sql.transaction():
         sql.execute(statement.encode())
-        seen = sql.execute("SELECT max(mailboxes) FROM provisioner_nodes.ps_endpoints").fetchone()
+        seen = sql.execute("SELECT max(accountcode) FROM provisioner_nodes.ps_endpoints").fetchone()
         assert seen in [("7001@default",), ("x",), ("y",), ("z",)]
-    assert "mailboxes" in columns(asterisk)
+    assert "accountcode" in columns(asterisk)
     assert "tone_zone" not in columns(asterisk)
     assert_nothing_is_lost(asterisk)
     assert filled.check() == ()
@@ -142,8 +148,8 @@ def test_a_table_whose_columns_are_all_shown_is_written_as_before(
 
 def test_what_is_rolled_back_is_not_shown(filled: Store, sql: Sql, asterisk: Sql) -> None:
     with sql.transaction(force_rollback=True):
-        sql.execute("UPDATE ps_endpoints SET mailboxes = 'x'")
-    assert "mailboxes" not in columns(asterisk)
+        sql.execute("UPDATE ps_endpoints SET accountcode = 'x'")
+    assert "accountcode" not in columns(asterisk)
 
 
 def test_a_statement_that_fills_nothing_new_leaves_the_view_alone(
@@ -151,7 +157,7 @@ def test_a_statement_that_fills_nothing_new_leaves_the_view_alone(
 ) -> None:
     before = columns(asterisk)
     with sql.transaction():
-        sql.execute("UPDATE ps_endpoints SET context = 'x', mailboxes = NULL")
+        sql.execute("UPDATE ps_endpoints SET context = 'x', accountcode = NULL")
         sql.execute("DELETE FROM ps_endpoints WHERE id = '7002'")
         held = sql.execute(
             "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' "
@@ -169,7 +175,7 @@ def test_two_who_fill_different_columns_at_once_lose_nothing(
         for one in (first, second):
             one.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}".encode())
             one.execute("SELECT count(*) FROM ps_auths")
-        first.execute("UPDATE ps_endpoints SET mailboxes = 'x' WHERE id = '7001'")
+        first.execute("UPDATE ps_endpoints SET accountcode = 'x' WHERE id = '7001'")
         waiting = threading.Thread(
             target=second.execute, args=["UPDATE ps_endpoints SET tone_zone = 'fr' WHERE id = '7002'"]
         )
@@ -196,14 +202,14 @@ def test_law_nodes_read_every_value_that_is_there(
 def test_a_view_that_was_dropped_is_missed_by_no_node_and_made_anew(
     filled: Store, sql: Sql, asterisk: Sql
 ) -> None:
-    sql.execute("UPDATE ps_endpoints SET mailboxes = 'x', tone_zone = 'fr'")
+    sql.execute("UPDATE ps_endpoints SET accountcode = 'x', tone_zone = 'fr'")
     sql.execute("DROP VIEW provisioner_nodes.ps_endpoints")
     assert len(columns(asterisk)) > 100
     assert filled.check() == (lost(),)
-    sql.execute("UPDATE ps_endpoints SET tone_zone = NULL, accountcode = '5'")
+    sql.execute("UPDATE ps_endpoints SET tone_zone = NULL, call_group = '5'")
     filled.upgrade()
     assert filled.check() == ()
-    assert set(columns(asterisk)) == {"mailboxes", "accountcode", *OURS["ps_endpoints"]}
+    assert set(columns(asterisk)) == {"accountcode", "call_group", *OURS["ps_endpoints"]}
     assert_nothing_is_lost(asterisk)
 
 
@@ -229,7 +235,7 @@ def test_a_view_that_is_not_kept_is_found_and_mended(
     assert lost() in filled.check()
     filled.upgrade()
     assert lost() not in filled.check()
-    sql.execute("UPDATE ps_endpoints SET mailboxes = 'x'")
+    sql.execute("UPDATE ps_endpoints SET accountcode = 'x'")
     assert_nothing_is_lost(asterisk)
 
 
@@ -248,11 +254,11 @@ def test_where_the_view_cannot_be_widened_the_statement_stands_and_nodes_read_th
 
 
 def test_a_column_is_altered_freely_until_it_is_filled(filled: Store, sql: Sql) -> None:
-    sql.execute("ALTER TABLE ps_endpoints ALTER COLUMN mailboxes TYPE text, DROP COLUMN tone_zone")
+    sql.execute("ALTER TABLE ps_endpoints ALTER COLUMN accountcode TYPE text, DROP COLUMN tone_zone")
     sql.execute("ALTER TABLE ps_endpoints ADD COLUMN more json DEFAULT '{}'")
-    sql.execute("UPDATE ps_endpoints SET mailboxes = 'x'")
+    sql.execute("UPDATE ps_endpoints SET accountcode = 'x'")
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="used by a view"):
-        sql.execute("ALTER TABLE ps_endpoints ALTER COLUMN mailboxes TYPE varchar(99)")
+        sql.execute("ALTER TABLE ps_endpoints ALTER COLUMN accountcode TYPE varchar(99)")
 
 
 def test_adopted_tables_are_read_as_they_are(adopted: URL) -> None:
@@ -268,9 +274,9 @@ def test_adopted_tables_are_read_as_they_are(adopted: URL) -> None:
 def test_tables_in_another_schema_are_shown_too(empty_database: URL) -> None:
     with Store(empty_database, asterisk_schema='My-"Asterisk".1') as store:
         store.upgrade()
-        write(store, rows("7001", mailboxes="x"))
+        write(store, rows("7001", accountcode="x"))
         with psycopg.connect(address(empty_database)) as dba:
-            shown = dba.execute("SELECT id, mailboxes FROM provisioner_nodes.ps_endpoints")
+            shown = dba.execute("SELECT id, accountcode FROM provisioner_nodes.ps_endpoints")
             assert shown.fetchall() == [("7001", "x")]
         assert store.check() == ()
 
@@ -282,8 +288,8 @@ def test_tables_of_before_are_shown_after_an_upgrade_with_all_that_was_filled(da
             dba.execute(f"DROP FUNCTION {function[0]} CASCADE".encode())
         dba.execute("UPDATE provisioner.alembic_version SET version_num = '0007'")
         dba.execute("INSERT INTO ps_auths (id) VALUES ('7001')")
-        dba.execute("INSERT INTO ps_endpoints (id, auth, mailboxes) VALUES ('7001', '7001', 'x')")
+        dba.execute("INSERT INTO ps_endpoints (id, auth, accountcode) VALUES ('7001', '7001', 'x')")
         store.upgrade()
-        shown = dba.execute("SELECT id, mailboxes FROM provisioner_nodes.ps_endpoints")
+        shown = dba.execute("SELECT id, accountcode FROM provisioner_nodes.ps_endpoints")
         assert shown.fetchall() == [("7001", "x")]
         assert store.check() == ()
