@@ -759,15 +759,6 @@ CREATE TABLE public.ps_aors (
     qualify_timeout double precision
 );
 
-CREATE VIEW provisioner_nodes.ps_aors AS
- SELECT id,
-    contact,
-    mailboxes,
-    qualify_frequency
-   FROM public.ps_aors;
-
-COMMENT ON VIEW provisioner_nodes.ps_aors IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
-
 CREATE TABLE public.ps_auths (
     id character varying(255) NOT NULL,
     auth_type character varying(40),
@@ -784,11 +775,38 @@ CREATE TABLE public.ps_auths (
     nonce_lifetime integer
 );
 
-CREATE VIEW provisioner_nodes.ps_auths AS
- SELECT id
-   FROM public.ps_auths;
+CREATE TABLE public.ps_contacts (
+    id character varying(255) NOT NULL,
+    uri text,
+    path text,
+    user_agent text,
+    endpoint character varying(255),
+    reg_server character varying(255),
+    via_addr character varying(255),
+    call_id character varying(255),
+    outbound_proxy character varying(255),
+    authenticate_qualify character varying(40),
+    prune_on_boot character varying(40),
+    qualify_2xx_only character varying(40),
+    expiration_time bigint,
+    qualify_frequency integer,
+    via_port integer,
+    qualify_timeout double precision
+);
 
-COMMENT ON VIEW provisioner_nodes.ps_auths IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
+CREATE TABLE public.ps_domain_aliases (
+    id character varying(255) NOT NULL,
+    domain character varying(255)
+);
+
+CREATE TABLE public.ps_endpoint_id_ips (
+    id character varying(255) NOT NULL,
+    match character varying(2048),
+    endpoint character varying(255),
+    match_header character varying(255),
+    match_request_uri character varying(255),
+    srv_lookups character varying(40)
+);
 
 CREATE TABLE public.ps_endpoints (
     id character varying(255) NOT NULL,
@@ -939,46 +957,6 @@ CREATE TABLE public.ps_endpoints (
     max_video_streams integer
 );
 
-CREATE VIEW provisioner_nodes.ps_endpoints AS
- SELECT id,
-    mailboxes
-   FROM public.ps_endpoints;
-
-COMMENT ON VIEW provisioner_nodes.ps_endpoints IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
-
-CREATE TABLE public.ps_contacts (
-    id character varying(255) NOT NULL,
-    uri text,
-    path text,
-    user_agent text,
-    endpoint character varying(255),
-    reg_server character varying(255),
-    via_addr character varying(255),
-    call_id character varying(255),
-    outbound_proxy character varying(255),
-    authenticate_qualify character varying(40),
-    prune_on_boot character varying(40),
-    qualify_2xx_only character varying(40),
-    expiration_time bigint,
-    qualify_frequency integer,
-    via_port integer,
-    qualify_timeout double precision
-);
-
-CREATE TABLE public.ps_domain_aliases (
-    id character varying(255) NOT NULL,
-    domain character varying(255)
-);
-
-CREATE TABLE public.ps_endpoint_id_ips (
-    id character varying(255) NOT NULL,
-    match character varying(2048),
-    endpoint character varying(255),
-    match_header character varying(255),
-    match_request_uri character varying(255),
-    srv_lookups character varying(40)
-);
-
 ALTER TABLE ONLY provisioner.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
@@ -1100,18 +1078,6 @@ CREATE TRIGGER note_updated AFTER UPDATE ON public.ps_aors REFERENCING OLD TABLE
 CREATE TRIGGER note_updated AFTER UPDATE ON public.ps_auths REFERENCING OLD TABLE AS gone NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.note_auths();
 
 CREATE TRIGGER note_updated AFTER UPDATE ON public.ps_endpoints REFERENCING OLD TABLE AS gone NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.note_endpoints();
-
-CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_aors REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
-
-CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_auths REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
-
-CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_endpoints REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
-
-CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_aors REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
-
-CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_auths REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
-
-CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_endpoints REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
 
 ALTER TABLE ONLY provisioner.extensions
     ADD CONSTRAINT extensions_user_id_fkey FOREIGN KEY (user_id) REFERENCES provisioner.users(id);

@@ -9,9 +9,11 @@ from provisioner.service.app import App
 from provisioner.service.finding import Finding
 
 
-def upgrade(app: App, *, asterisk_tables: bool, triggers: bool = False) -> tuple[str, ...]:
+def upgrade(
+    app: App, *, asterisk_tables: bool, triggers: bool = False, views: bool = False
+) -> tuple[str, ...]:
     """Bring the tables up to date and make the role Asterisk logs in with; returns what was done."""
-    app.store.upgrade(asterisk_tables=asterisk_tables, triggers=triggers)
+    app.store.upgrade(asterisk_tables=asterisk_tables, triggers=triggers, views=views)
     role = app.settings.database.asterisk_role
     app.store.grant_asterisk(role, app.asterisk_password())
     noted = "whatever anybody changes" if app.store.watched() else "only what provisioner changes"

@@ -29,8 +29,10 @@ def check(connection: Connection, tables: Tables, role: str | None) -> tuple[Fin
     if {"id", "auth"} <= there.get("ps_endpoints", {}).keys() and "ps_auths" in there:
         found += _endpoints(connection, tables)
         found += _guard(connection, tables)
-    if current_revision(connection) == newest_revision() and made_by_us(connection, tables):
-        found += _triggers(connection, tables)
+    if current_revision(connection) == newest_revision():
+        found += _views(connection, tables)
+        if made_by_us(connection, tables):
+            found += _watch(connection, tables)
     for table in ("ps_endpoints", "ps_auths", "ps_aors"):
         if table in there:
             found += _ids(connection, tables, table)
@@ -96,14 +98,18 @@ def _guard(connection: Connection, tables: Tables) -> Iterator[Finding]:
         )
 
 
-def _triggers(connection: Connection, tables: Tables) -> Iterator[Finding]:
-    """On tables that we made; adopted ones are watched only when asked, and have no views."""
+def _watch(connection: Connection, tables: Tables) -> Iterator[Finding]:
+    """Of tables that we adopted it is a choice."""
     if not is_watched(connection, tables):
         yield Finding(
             "what others change in ps_endpoints, ps_auths and ps_aors is not noted for the nodes",
             f"schema {tables.schema}",
             TRIGGERS,
         )
+
+
+def _views(connection: Connection, tables: Tables) -> Iterator[Finding]:
+    """Where they were asked for."""
     for table in wide(connection, tables):
         yield Finding(
             "the view of the columns in use is missing or not kept: nodes read all, or miss what others fill",

@@ -25,13 +25,19 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(1886547830, 2)"
 
 
 def upgrade(
-    connection: Connection, tables: Tables, asterisk_tables: bool, triggers: bool = False, to: str = "head"
+    connection: Connection,
+    tables: Tables,
+    asterisk_tables: bool,
+    triggers: bool = False,
+    views: bool = False,
+    to: str = "head",
 ) -> None:
     """Run what is missing up to the migration ``to``, in the connection's transaction; another one waits.
 
     Tables of Asterisk's that are there already are altered only with ``asterisk_tables``: then they get the
     columns they lack, and the rule that an endpoint needs an auth; or with ``triggers``, which note every
-    change of them. Raises StoreError where that cannot be.
+    change of them; or with ``views``, through which nodes read the columns in use. Raises StoreError where
+    that cannot be.
     """
     for limit in _LIMITS:
         connection.exec_driver_sql(limit)
@@ -51,8 +57,8 @@ def upgrade(
         _complete(connection, tables)
     if triggers:
         watch(connection, tables)
-    if current_revision(connection) == newest_revision() and made_by_us(connection, tables):
-        narrow(connection, tables)
+    if current_revision(connection) == newest_revision():
+        narrow(connection, tables, views)
 
 
 def current_revision(connection: Connection) -> str | None:

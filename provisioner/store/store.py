@@ -205,17 +205,17 @@ class Store:
         with self._connected(reading=True) as connection:
             return check(connection, self._names, asterisk_role)
 
-    def upgrade(self, asterisk_tables: bool = False, triggers: bool = False) -> None:
+    def upgrade(self, asterisk_tables: bool = False, triggers: bool = False, views: bool = False) -> None:
         """Bring the database up to date, in one transaction; two at once are safe.
 
         With ``asterisk_tables`` tables of Asterisk's that were there before get what they lack; with
         ``triggers`` whatever anybody changes in them is noted for the nodes. Raises StoreError where they are
-        views, which have no such triggers.
+        views, which have no such triggers. With ``views`` nodes read views of the columns in use from now on.
         """
         from provisioner.store import migrate  # Alembic takes long to load
 
         with self._connected() as connection:
-            migrate.upgrade(connection, self._names, asterisk_tables, triggers)
+            migrate.upgrade(connection, self._names, asterisk_tables, triggers, views)
 
     def watched(self) -> bool:
         """Whether triggers note every change of endpoints, auths and AORs, whoever makes it."""

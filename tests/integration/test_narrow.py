@@ -50,6 +50,13 @@ def lost(table: str = "ps_endpoints") -> Finding:
 
 
 @pytest.fixture
+def store(database: URL) -> Iterator[Store]:
+    with Store(database) as opened:
+        opened.upgrade(views=True)
+        yield opened
+
+
+@pytest.fixture
 def asterisk(database: URL) -> Iterator[Sql]:
     """A connection that finds tables as Asterisk's does, and prepares nothing, as it does not either."""
     with psycopg.connect(
@@ -261,9 +268,9 @@ def test_a_column_is_altered_freely_until_it_is_filled(filled: Store, sql: Sql) 
         sql.execute("ALTER TABLE ps_endpoints ALTER COLUMN accountcode TYPE varchar(99)")
 
 
-def test_adopted_tables_are_read_as_they_are(adopted: URL) -> None:
+def test_who_does_not_ask_for_views_gets_none(adopted: URL) -> None:
     with Store(adopted) as store, psycopg.connect(address(adopted), autocommit=True) as dba:
-        store.upgrade(triggers=True)
+        store.upgrade(triggers=True, asterisk_tables=True)
         assert dba.execute("SELECT to_regclass('provisioner_nodes.ps_endpoints')").fetchone() == (None,)
         dba.execute("SET search_path = provisioner_nodes, public")
         dba.execute("ALTER TABLE ps_endpoints ALTER COLUMN context TYPE text")
@@ -273,7 +280,7 @@ def test_adopted_tables_are_read_as_they_are(adopted: URL) -> None:
 
 def test_tables_in_another_schema_are_shown_too(empty_database: URL) -> None:
     with Store(empty_database, asterisk_schema='My-"Asterisk".1') as store:
-        store.upgrade()
+        store.upgrade(views=True)
         write(store, rows("7001", accountcode="x"))
         with psycopg.connect(address(empty_database)) as dba:
             shown = dba.execute("SELECT id, accountcode FROM provisioner_nodes.ps_endpoints")
@@ -289,7 +296,7 @@ def test_tables_of_before_are_shown_after_an_upgrade_with_all_that_was_filled(da
         dba.execute("UPDATE provisioner.alembic_version SET version_num = '0007'")
         dba.execute("INSERT INTO ps_auths (id) VALUES ('7001')")
         dba.execute("INSERT INTO ps_endpoints (id, auth, accountcode) VALUES ('7001', '7001', 'x')")
-        store.upgrade()
+        store.upgrade(views=True)
         shown = dba.execute("SELECT id, accountcode FROM provisioner_nodes.ps_endpoints")
         assert shown.fetchall() == [("7001", "x")]
         assert store.check() == ()
