@@ -61,7 +61,6 @@ class Office:
         self.lab.__enter__()
         try:
             self.environment = {"PROVISIONER_HOME": str(self.lab.home)}
-            self.lab.must("db", "upgrade", "--views")
             self.url = self.lab.must("db", "url").strip()
             users = write_csv(people(self._size), self.lab.home / "office.csv")
             shown = self.lab.home / "secrets.csv"

@@ -125,6 +125,22 @@ CREATE FUNCTION provisioner.hidden(its_table regclass) RETURNS text[]
         WHERE attrelid = its_table AND attnum > 0 AND NOT attisdropped AND attname <> ALL (ones)
     $$;
 
+CREATE FUNCTION provisioner.hide_views() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    DECLARE
+        others text;
+    BEGIN
+        SELECT string_agg(DISTINCT grantee::regrole::text, ', ') INTO others
+            FROM pg_namespace, aclexplode(nspacl)
+            WHERE nspname = 'provisioner_nodes' AND grantee NOT IN (0, nspowner);
+        IF others IS NOT NULL THEN
+            EXECUTE format('REVOKE ALL ON SCHEMA provisioner_nodes FROM %s', others);
+        END IF;
+    END
+    $$;
+
 CREATE FUNCTION provisioner.history_is_append_only() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -197,6 +213,7 @@ CREATE FUNCTION provisioner.narrow(its_table regclass) RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     BEGIN
+        PERFORM provisioner.hide_views();
         EXECUTE format('DROP TRIGGER IF EXISTS show_inserted ON %s', its_table);
         EXECUTE format('DROP TRIGGER IF EXISTS show_updated ON %s', its_table);
         EXECUTE format('CREATE TRIGGER show_inserted AFTER INSERT ON %s REFERENCING NEW TABLE AS written '
@@ -386,12 +403,38 @@ CREATE FUNCTION provisioner.show(its_table regclass, more text[]) RETURNS void
     END
     $$;
 
+CREATE FUNCTION provisioner.show_at_commit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
+    AS $$
+    DECLARE
+        filled text[];
+    BEGIN
+        PERFORM pg_advisory_xact_lock(1886547830, 3);
+        SELECT array_agg(one) INTO filled FROM unnest(provisioner.hidden(NEW.its_table)) AS one
+            WHERE one = ANY (NEW.columns);
+        IF filled IS NOT NULL AND provisioner.shown(NEW.its_table) IS NOT NULL THEN
+            PERFORM provisioner.show(NEW.its_table, filled);
+        END IF;
+        RETURN NULL;
+    EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING 'nodes read every column from now on, because the view of % cannot be widened: %',
+            NEW.its_table, SQLERRM USING HINT = 'provisioner db upgrade has them read the views again.';
+        PERFORM provisioner.hide_views();
+        RETURN NULL;
+    END
+    $$;
+
 CREATE FUNCTION provisioner.show_filled() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     DECLARE
-        hidden text[] := provisioner.hidden(TG_RELID);
+        noted text := coalesce(current_setting('provisioner.noted', true), '');
+        hidden text[] := ARRAY(
+            SELECT one FROM unnest(provisioner.hidden(TG_RELID)) AS one
+            WHERE strpos(noted, format(' %s.%I ', TG_RELID, one)) = 0);
         are_some boolean;
         filled text[];
     BEGIN
@@ -399,17 +442,12 @@ CREATE FUNCTION provisioner.show_filled() RETURNS trigger
             SELECT format('SELECT EXISTS (SELECT FROM written AS r WHERE NOT ROW(%s) IS NULL)',
                 string_agg('r.' || quote_ident(one), ', '))
             FROM unnest(hidden) AS one) INTO are_some;
-        IF NOT are_some OR provisioner.shown(TG_RELID) IS NULL THEN
-            RETURN NULL;
+        IF are_some AND provisioner.shown(TG_RELID) IS NOT NULL THEN
+            EXECUTE provisioner.filled('written', hidden) INTO filled;
+            INSERT INTO provisioner.filled_columns VALUES (TG_RELID, filled);
+            PERFORM set_config('provisioner.noted', noted || (
+                SELECT string_agg(format(' %s.%I ', TG_RELID, one), '') FROM unnest(filled) AS one), true);
         END IF;
-        EXECUTE provisioner.filled('written', hidden) INTO filled;
-        BEGIN
-            PERFORM provisioner.show(TG_RELID, filled);
-        EXCEPTION WHEN OTHERS THEN
-            RAISE WARNING 'nodes read every column of % from now on: %', TG_RELID::regclass, SQLERRM
-                USING HINT = 'provisioner db upgrade makes its view anew.';
-            EXECUTE format('DROP VIEW IF EXISTS %s', provisioner.view_of(TG_RELID));
-        END;
         RETURN NULL;
     END
     $$;
@@ -570,6 +608,14 @@ ALTER TABLE provisioner.extensions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE provisioner.filled_columns (
+    its_table regclass NOT NULL,
+    columns text[] NOT NULL,
+    filled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE provisioner.filled_columns IS 'Who adds a row widens the view when it commits.';
 
 CREATE TABLE provisioner.history (
     id bigint NOT NULL,
@@ -759,6 +805,15 @@ CREATE TABLE public.ps_aors (
     qualify_timeout double precision
 );
 
+CREATE VIEW provisioner_nodes.ps_aors AS
+ SELECT id,
+    contact,
+    mailboxes,
+    qualify_frequency
+   FROM public.ps_aors;
+
+COMMENT ON VIEW provisioner_nodes.ps_aors IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
+
 CREATE TABLE public.ps_auths (
     id character varying(255) NOT NULL,
     auth_type character varying(40),
@@ -775,38 +830,11 @@ CREATE TABLE public.ps_auths (
     nonce_lifetime integer
 );
 
-CREATE TABLE public.ps_contacts (
-    id character varying(255) NOT NULL,
-    uri text,
-    path text,
-    user_agent text,
-    endpoint character varying(255),
-    reg_server character varying(255),
-    via_addr character varying(255),
-    call_id character varying(255),
-    outbound_proxy character varying(255),
-    authenticate_qualify character varying(40),
-    prune_on_boot character varying(40),
-    qualify_2xx_only character varying(40),
-    expiration_time bigint,
-    qualify_frequency integer,
-    via_port integer,
-    qualify_timeout double precision
-);
+CREATE VIEW provisioner_nodes.ps_auths AS
+ SELECT id
+   FROM public.ps_auths;
 
-CREATE TABLE public.ps_domain_aliases (
-    id character varying(255) NOT NULL,
-    domain character varying(255)
-);
-
-CREATE TABLE public.ps_endpoint_id_ips (
-    id character varying(255) NOT NULL,
-    match character varying(2048),
-    endpoint character varying(255),
-    match_header character varying(255),
-    match_request_uri character varying(255),
-    srv_lookups character varying(40)
-);
+COMMENT ON VIEW provisioner_nodes.ps_auths IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
 
 CREATE TABLE public.ps_endpoints (
     id character varying(255) NOT NULL,
@@ -957,6 +985,46 @@ CREATE TABLE public.ps_endpoints (
     max_video_streams integer
 );
 
+CREATE VIEW provisioner_nodes.ps_endpoints AS
+ SELECT id,
+    mailboxes
+   FROM public.ps_endpoints;
+
+COMMENT ON VIEW provisioner_nodes.ps_endpoints IS 'The columns of the table that anybody ever filled, and those that Asterisk looks for.';
+
+CREATE TABLE public.ps_contacts (
+    id character varying(255) NOT NULL,
+    uri text,
+    path text,
+    user_agent text,
+    endpoint character varying(255),
+    reg_server character varying(255),
+    via_addr character varying(255),
+    call_id character varying(255),
+    outbound_proxy character varying(255),
+    authenticate_qualify character varying(40),
+    prune_on_boot character varying(40),
+    qualify_2xx_only character varying(40),
+    expiration_time bigint,
+    qualify_frequency integer,
+    via_port integer,
+    qualify_timeout double precision
+);
+
+CREATE TABLE public.ps_domain_aliases (
+    id character varying(255) NOT NULL,
+    domain character varying(255)
+);
+
+CREATE TABLE public.ps_endpoint_id_ips (
+    id character varying(255) NOT NULL,
+    match character varying(2048),
+    endpoint character varying(255),
+    match_header character varying(255),
+    match_request_uri character varying(255),
+    srv_lookups character varying(40)
+);
+
 ALTER TABLE ONLY provisioner.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
@@ -1047,6 +1115,8 @@ CREATE CONSTRAINT TRIGGER judge_endpoint AFTER INSERT ON provisioner.unjudged DE
 
 CREATE TRIGGER past_secrets_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON provisioner.past_secrets FOR EACH STATEMENT EXECUTE FUNCTION provisioner.history_is_append_only();
 
+CREATE CONSTRAINT TRIGGER show_at_commit AFTER INSERT ON provisioner.filled_columns DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION provisioner.show_at_commit();
+
 CREATE TRIGGER auth_is_needed AFTER DELETE ON public.ps_auths REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION provisioner.auth_is_needed();
 
 CREATE TRIGGER auth_keeps_id AFTER UPDATE OF id ON public.ps_auths FOR EACH ROW EXECUTE FUNCTION provisioner.auth_is_needed();
@@ -1079,6 +1149,18 @@ CREATE TRIGGER note_updated AFTER UPDATE ON public.ps_auths REFERENCING OLD TABL
 
 CREATE TRIGGER note_updated AFTER UPDATE ON public.ps_endpoints REFERENCING OLD TABLE AS gone NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.note_endpoints();
 
+CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_aors REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_auths REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_inserted AFTER INSERT ON public.ps_endpoints REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_aors REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_auths REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
+CREATE TRIGGER show_updated AFTER UPDATE ON public.ps_endpoints REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION provisioner.show_filled();
+
 ALTER TABLE ONLY provisioner.extensions
     ADD CONSTRAINT extensions_user_id_fkey FOREIGN KEY (user_id) REFERENCES provisioner.users(id);
 
@@ -1088,7 +1170,7 @@ ALTER TABLE ONLY provisioner.history
 ALTER TABLE ONLY provisioner.past_secrets
     ADD CONSTRAINT past_secrets_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
 
-INSERT INTO provisioner.alembic_version VALUES ('0008');
+INSERT INTO provisioner.alembic_version VALUES ('0009');
 
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_endpoints', now());
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_auths', now());

@@ -31,16 +31,16 @@ def db() -> None:
 @click.option(
     "--views",
     is_flag=True,
-    help="Also have nodes read views of the columns in use: quicker for phones that no cache holds. Until a "
-    "statement that fills a column for the first time is committed, nodes wait for what they have to read.",
+    help="Also have nodes read views of the columns in use of Asterisk's tables that were here before us: "
+    "they know new phones sooner. A column that a view shows cannot change its type.",
 )
 @json_option
 @click.pass_context
 def upgrade(ctx: click.Context, asterisk_tables: bool, triggers: bool, views: bool, as_json: bool) -> None:
     """Bring the tables up to date: ours, and Asterisk's where they are missing.
 
-    Tables that Asterisk's own migrations made are adopted as they are, unless --asterisk-tables or --triggers
-    is given. The role that Asterisk logs in with is made as well.
+    Tables that Asterisk's own migrations made are adopted as they are, unless --asterisk-tables, --triggers
+    or --views is given. The role that Asterisk logs in with is made as well.
 
     \b
     provisioner db upgrade

@@ -30,8 +30,9 @@ def check(connection: Connection, tables: Tables, role: str | None) -> tuple[Fin
         found += _endpoints(connection, tables)
         found += _guard(connection, tables)
     if current_revision(connection) == newest_revision():
-        found += _views(connection, tables)
-        if made_by_us(connection, tables):
+        ours = made_by_us(connection, tables)
+        found += _views(connection, tables, ours)
+        if ours:
             found += _watch(connection, tables)
     for table in ("ps_endpoints", "ps_auths", "ps_aors"):
         if table in there:
@@ -108,9 +109,9 @@ def _watch(connection: Connection, tables: Tables) -> Iterator[Finding]:
         )
 
 
-def _views(connection: Connection, tables: Tables) -> Iterator[Finding]:
-    """Where they were asked for."""
-    for table in wide(connection, tables):
+def _views(connection: Connection, tables: Tables, ours: bool) -> Iterator[Finding]:
+    """Of tables that we adopted only where they were asked for."""
+    for table in wide(connection, tables, ours):
         yield Finding(
             "the view of the columns in use is missing or not kept: nodes read all, or miss what others fill",
             f"{NODES_SCHEMA}.{table}",

@@ -34,10 +34,10 @@ def upgrade(
 ) -> None:
     """Run what is missing up to the migration ``to``, in the connection's transaction; another one waits.
 
-    Tables of Asterisk's that are there already are altered only with ``asterisk_tables``: then they get the
-    columns they lack, and the rule that an endpoint needs an auth; or with ``triggers``, which note every
-    change of them; or with ``views``, through which nodes read the columns in use. Raises StoreError where
-    that cannot be.
+    Tables of Asterisk's that others made are altered only with ``asterisk_tables``: then they get the columns
+    they lack, and the rule that an endpoint needs an auth; or with ``triggers``, which note every change of
+    them; or with ``views``, through which nodes read the columns in use. Raises StoreError where that cannot
+    be.
     """
     for limit in _LIMITS:
         connection.exec_driver_sql(limit)
@@ -58,7 +58,7 @@ def upgrade(
     if triggers:
         watch(connection, tables)
     if current_revision(connection) == newest_revision():
-        narrow(connection, tables, views)
+        narrow(connection, tables, views or made_by_us(connection, tables))
 
 
 def current_revision(connection: Connection) -> str | None:

@@ -210,7 +210,7 @@ class Store:
 
         With ``asterisk_tables`` tables of Asterisk's that were there before get what they lack; with
         ``triggers`` whatever anybody changes in them is noted for the nodes. Raises StoreError where they are
-        views, which have no such triggers. With ``views`` nodes read views of the columns in use from now on.
+        views, which have no such triggers. With ``views`` nodes read views of the columns in use of them too.
         """
         from provisioner.store import migrate  # Alembic takes long to load
 

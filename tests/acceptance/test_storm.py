@@ -12,7 +12,6 @@ from tests.acceptance.people import AddUser
 
 pytestmark = pytest.mark.acceptance
 
-TRIGGERS = ("show_inserted", "show_updated")
 PHONES = 4
 REGISTRATIONS = 400
 
@@ -70,7 +69,6 @@ def test_a_phone_that_the_node_knows_registers_without_a_query(
 @of_each_driver
 def test_a_node_reads_through_the_views_of_what_is_filled(lab: Lab, add_user: AddUser, driver: str) -> None:
     database = Database(lab)
-    lab.must("db", "upgrade", "--views")
     person = add_user()
 
     def register() -> Storm:
@@ -85,10 +83,3 @@ def test_a_node_reads_through_the_views_of_what_is_filled(lab: Lab, add_user: Ad
         assert register().latencies.lost == 0
     finally:
         database.do("GRANT SELECT ON public.ps_endpoints, public.ps_auths, public.ps_aors TO asterisk")
-        # Other tests have the same lab.
-        for table in ("ps_endpoints", "ps_auths", "ps_aors"):
-            for what in (
-                f"VIEW provisioner_nodes.{table}",
-                *(f"TRIGGER {name} ON {table}" for name in TRIGGERS),
-            ):
-                database.do(f"DROP {what}")

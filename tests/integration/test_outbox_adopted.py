@@ -258,7 +258,7 @@ def test_triggers_that_our_own_tables_lack_are_found_and_mended(store: Store, sq
 
 
 def test_a_table_of_ours_that_was_made_again_is_watched(store: Store, sql: Sql) -> None:
-    sql.execute("DROP TABLE ps_aors")
+    sql.execute("DROP TABLE ps_aors CASCADE")
     assert UNWATCHED in store.check()
     store.upgrade(asterisk_tables=True)
     assert (store.watched(), store.check()) == (True, ())
