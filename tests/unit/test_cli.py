@@ -49,6 +49,17 @@ def test_every_command_stands_in_the_readme(path: str) -> None:
     assert f"`{path.split()[-1]}" in text or path.removeprefix("provisioner ") in text
 
 
+def test_a_command_ends_without_a_search_for_garbage_among_what_it_imported() -> None:
+    program = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 10_000))\n"
+        "from provisioner.cli import main\n"
+        "main(['--version'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
+
+
 def test_help_loads_nothing_that_talks_to_anything() -> None:
     program = (
         "import sys\n"
