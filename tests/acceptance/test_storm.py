@@ -56,11 +56,16 @@ def test_a_phone_that_the_node_knows_registers_without_a_query(
     def register(registrations: int) -> Storm:
         return storm(lab.sip, secrets, registrations, port=port, containers=lab.containers)
 
+    def asks_nothing() -> bool:
+        wait_for("the database to be left in peace", lambda: quiet(database), 30)
+        known = last_query(database)
+        assert register(REGISTRATIONS).latencies.lost == 0
+        return last_query(database) == known
+
     register(PHONES)
-    wait_for("the database to be left in peace", lambda: quiet(database), 30)
+    # Now and then Asterisk asks by itself, when the time of a phone is up that was there before these.
+    assert any(asks_nothing() for _ in range(3))
     known = last_query(database)
-    assert register(REGISTRATIONS).latencies.lost == 0
-    assert last_query(database) == known
     lab.asterisk.rx("sorcery memory cache expire res_pjsip/aor")
     register(PHONES)
     assert last_query(database) != known
