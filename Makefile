@@ -16,7 +16,6 @@ demo: ## The tour on a real Asterisk with real phones (KEEP=1 leaves it running)
 
 test: ## Lint, types and every test, on real parts
 	@scripts/setup asterisk phone postgres provisioner compose
-	@$(MAKE) --no-print-directory lint
 	@$(ENGINE) && scripts/tests
 
 lint: venv ## ruff and mypy --strict

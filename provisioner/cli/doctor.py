@@ -31,7 +31,7 @@ def doctor(ctx: click.Context, node: str | None, directory: Path | None, as_json
     \b
     provisioner doctor --conf /etc/asterisk
     """
-    from provisioner.service import examine
+    from provisioner.service.doctor import examine
 
     print_findings(ctx, examine(app_of(ctx), node, directory), as_json)
 

@@ -2,7 +2,6 @@
 
 from provisioner.service.app import App
 from provisioner.service.data import stored_data
-from provisioner.service.doctor import examine
 from provisioner.service.finding import Finding
 from provisioner.service.nodes import Status, StatusLine, status_data
 from provisioner.service.told import Told
@@ -15,7 +14,6 @@ __all__ = [
     "Status",
     "StatusLine",
     "Told",
-    "examine",
     "status_data",
     "stored_data",
 ]
