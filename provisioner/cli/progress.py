@@ -58,18 +58,20 @@ def _bars() -> Iterator[Progress]:
 
 
 def _lines() -> Progress:
-    """A line every few seconds, and one at the end of what took longer."""
-    started: dict[str, float] = {}
-    told: dict[str, float] = {}
+    """A line every few seconds, and one at the end of what took longer; done anew, it counts anew."""
+    running: dict[str, tuple[float, float]] = {}  # when it began, when it was told last
 
     def progress(what: str, done: int, total: int | None) -> None:
         now = time.monotonic()
-        began = started.setdefault(what, now)
-        last = told.setdefault(what, now)
+        began, last = running.setdefault(what, (now, now))
         ended = done == total
-        if now - last < _EVERY and not (ended and last > began):
+        due = now - last >= _EVERY or (ended and last > began)
+        if ended:
+            del running[what]
+        elif due:
+            running[what] = (began, now)
+        if not due:
             return
-        told[what] = now
         rate = done / (now - began) if now > began else 0
         left = "" if total is None or ended or not rate else f", {(total - done) / rate:.0f} s left"
         of = "" if total is None else f" of {total:,}"

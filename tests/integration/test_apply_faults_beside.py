@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -103,7 +104,8 @@ def test_what_was_agreed_to_and_moved_meanwhile_is_named_and_nothing_is_written(
     ended = child.end("y\n")
     assert ended.code == 1
     assert "error: Nothing was written: the plan that was agreed to is not the one of now." in ended.err
-    assert sorted(line.split("'")[1] for line in ended.errors) == ["user00077", "user00099"]
+    named = re.findall(r"^error: '(\w+)'", ended.err, re.MULTILINE)
+    assert sorted(named) == ["user00077", "user00099"]
     assert state(sql) == before
     machine.run("apply", b, "--source", "office", "--yes", "--force", "--quiet")
     assert "Ewa Lis" in machine.run("user", "show", "user00007").out
