@@ -13,7 +13,6 @@ from provisioner.ami.actions import (
     Ping,
     Qualify,
     ReloadModule,
-    ReloadQualify,
     SetMaintenance,
 )
 from provisioner.ami.client import Backoff, Client
@@ -57,7 +56,6 @@ __all__ = [
     "Qualify",
     "ReadBack",
     "ReloadModule",
-    "ReloadQualify",
     "ReloadResult",
     "Right",
     "SetMaintenance",

@@ -101,25 +101,6 @@ class ReloadModule(Action[None]):
         expect_success(reply)
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadQualify(Action[bool]):
-    """``pjsip reload qualify endpoint``: the device state follows the contacts, with qualify_frequency=0 too.
-
-    Works before the endpoint's first REGISTER too. Costs 1.5 ms on a small node and about 2 s at 10,000
-    endpoints, and the class ``command``, which allows every CLI command: nothing here uses it unasked.
-    """
-
-    endpoint_id: str
-    name: ClassVar[str] = "Command"
-    ami_class: ClassVar[str] = "command"
-
-    def headers(self) -> Mapping[str, str]:
-        return {"Command": f"pjsip reload qualify endpoint {self.endpoint_id}"}
-
-    def parse(self, reply: Reply) -> bool:
-        return reply.ok
-
-
 class Maintenance(StrEnum):
     """The answer to SetMaintenance."""
 

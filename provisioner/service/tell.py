@@ -16,7 +16,8 @@ from provisioner.service.told import Faults, Reached, Told
 
 if TYPE_CHECKING:
     from provisioner.ami import Delivery
-    from provisioner.store import Due
+    from provisioner.settings import Settings
+    from provisioner.store import Due, Store
 
 _FIRST_LOOK: Final = 0.01
 _LONGEST_LOOK: Final = 0.1
@@ -65,7 +66,7 @@ def carry_out(app: App, dues: Mapping[str, Due], ids: Iterable[str] = ()) -> tup
     results = app.fleet(map(app.settings.node, names)).deliver(
         {name: its.orders for name, its in dues.items()},
         frozenset(name for name, its in dues.items() if its.whole),
-        contact_expiry(app),
+        contact_expiry(app.store, app.settings),
     )
     faults: Faults = {one.node: (Reached.NOT_TOLD, one.error) for one in results if not one.ok}
     faults |= disproofs(app, [name for name in names if name not in faults], ids)
@@ -74,15 +75,15 @@ def carry_out(app: App, dues: Mapping[str, Due], ids: Iterable[str] = ()) -> tup
     return _results(names, faults, started, {name: len(its.orders) for name, its in dues.items()}, done)
 
 
-def contact_expiry(app: App) -> Callable[[str, Mapping[str, int]], int] | None:
+def contact_expiry(store: Store, settings: Settings) -> Callable[[str, Mapping[str, int]], int] | None:
     """How a node's contacts in the database are let expire; None where it has them in its astdb."""
-    if app.settings.asterisk.contacts != "realtime":
+    if settings.asterisk.contacts != "realtime":
         return None
-    names = frozenset(node.name for node in app.settings.nodes)
+    names = frozenset(node.name for node in settings.nodes)
 
     def expire(node: str, keep: Mapping[str, int]) -> int:
         try:
-            return app.store.expire_contacts(keep, node, names)
+            return store.expire_contacts(keep, node, names)
         except CommitUnknown as exc:
             raise StoreUnavailable(_why(exc)) from exc
 

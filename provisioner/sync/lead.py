@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from provisioner.service.tell import contact_expiry
 from provisioner.settings import Settings
 from provisioner.store import NodeState, Store
 from provisioner.sync import log
@@ -79,17 +79,11 @@ class Lead:
         return any(task.done() or worker.asking_for() > limit for worker, task in self._workers.values())
 
     def _means(self) -> Means:
-        settings, store = self._settings, self._store
-        names = frozenset(node.name for node in settings.nodes)
-
-        def expire(node: str, keep: Mapping[str, int]) -> int:
-            return store.expire_contacts(keep, node, names)
-
-        in_database = settings.asterisk.contacts == "realtime"
+        settings = self._settings
         return Means(
-            store,
+            self._store,
             self._metrics,
-            expire if in_database else None,
+            contact_expiry(self._store, settings),
             settings.asterisk.contact_sweep,
             settings.sync.poll,
         )

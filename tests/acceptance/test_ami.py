@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
 import pytest
@@ -23,12 +23,12 @@ from provisioner.ami import (
     MarkStale,
     Ping,
     Qualify,
-    ReloadQualify,
     SetMaintenance,
     ShowEndpoint,
 )
+from provisioner.ami.action import Action
 from provisioner.ami.astdb import ExpireContact, LookAtAor, StoredContact, StoredContacts
-from provisioner.ami.wire import LONGEST_LINE
+from provisioner.ami.wire import LONGEST_LINE, Reply
 from provisioner.errors import LoginRefused, PermissionMissing
 from provisioner.lab import Lab
 from provisioner.lab.waiting import wait_for
@@ -305,9 +305,22 @@ def test_an_unknown_module_and_an_unknown_endpoint_are_told_apart_from_success(n
     assert not run(node, lambda client: client.call(Qualify("nobody")))
 
 
+class Uptime(Action[None]):
+    """One of the class that our account lacks."""
+
+    name = "Command"
+    ami_class = "command"
+
+    def headers(self) -> Mapping[str, str]:
+        return {"Command": "core show uptime"}
+
+    def parse(self, reply: Reply) -> None:
+        raise AssertionError(f"the account may do everything: {reply}")
+
+
 def test_an_action_without_right_names_the_class_it_needs(node: NodeSettings) -> None:
     with pytest.raises(PermissionMissing, match="add command to its write= line"):
-        run(node, lambda client: client.call(ReloadQualify("7001")))
+        run(node, lambda client: client.call(Uptime()))
 
 
 def test_a_node_that_is_killed_is_an_error_and_is_reached_again_when_it_is_back(

@@ -22,7 +22,6 @@ from provisioner.ami.actions import (
     Ping,
     Qualify,
     ReloadModule,
-    ReloadQualify,
     SetMaintenance,
     StartTimes,
 )
@@ -61,8 +60,6 @@ def reply(name: str) -> Reply:
         (SetMaintenance("7001", on=True), "unknown_action", Maintenance.UNSUPPORTED),
         (Qualify("7001"), "qualify", True),
         (Qualify("7999"), "qualify_none", False),
-        (ReloadQualify("7001"), "reload_qualify", True),
-        (ReloadQualify("7999"), "reload_qualify_none", False),
         (ReloadModule(), "reload", None),
         (ModuleLoaded("res_pjsip.so"), "module", True),
         (ModuleLoaded("res_none.so"), "module_none", False),
