@@ -18,6 +18,7 @@ OF_SIZES: Final = {
     "apply": (1_000, 10_000, 100_000),
     "reload": (1_000, 10_000, 100_000),
     "effect": (10_000, 50_000),
+    "burst": (100_000,),
     "storm": (1_000, 10_000),
 }
 """Those that run for several numbers of users, and for which unless told."""

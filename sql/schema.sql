@@ -1009,7 +1009,8 @@ CREATE TABLE public.ps_contacts (
     qualify_frequency integer,
     via_port integer,
     qualify_timeout double precision
-);
+)
+WITH (fillfactor='50');
 
 CREATE TABLE public.ps_domain_aliases (
     id character varying(255) NOT NULL,
@@ -1101,8 +1102,6 @@ CREATE INDEX ps_aors_qualifyfreq_contact ON public.ps_aors USING btree (qualify_
 
 CREATE INDEX ps_contacts_id_prefix ON public.ps_contacts USING btree (id varchar_pattern_ops);
 
-CREATE INDEX ps_contacts_qualifyfreq_exptime ON public.ps_contacts USING btree (qualify_frequency, expiration_time);
-
 CREATE INDEX ps_endpoints_auth ON public.ps_endpoints USING btree (auth);
 
 CREATE INDEX ps_endpoints_auth_list ON public.ps_endpoints USING btree (auth) WHERE ((auth)::text ~ '[, ]'::text);
@@ -1170,7 +1169,7 @@ ALTER TABLE ONLY provisioner.history
 ALTER TABLE ONLY provisioner.past_secrets
     ADD CONSTRAINT past_secrets_change_id_fkey FOREIGN KEY (change_id) REFERENCES provisioner.changes(id) ON DELETE CASCADE;
 
-INSERT INTO provisioner.alembic_version VALUES ('0009');
+INSERT INTO provisioner.alembic_version VALUES ('0010');
 
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_endpoints', now());
 INSERT INTO provisioner.made_tables VALUES ('public', 'ps_auths', now());

@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks import effect, storm
+from benchmarks import burst, effect, storm
 from benchmarks.people import changed, people
 from benchmarks.pjsip_conf import FileAsterisk
 
@@ -39,5 +39,16 @@ def test_a_storm_is_answered_warm_and_cold_with_and_without_caches_and_while_use
         ("REGISTER warm, pgsql, realtime, 20 phones", "the same in pjsip.conf"),
         ("REGISTER cold, pgsql, realtime, 20 phones", "the same in pjsip.conf"),
         ("REGISTER warm, pgsql, realtime, 20 phones", "no caches"),
+    ]
+    assert all(row.ours.figure > 0 and row.its.figure > 0 for row in rows)
+
+
+def test_a_burst_is_told_while_phones_register(engine: None) -> None:
+    rows = list(burst.run(100, cached=(20,), seconds=0.5))
+    assert [(row.name, row.rival) for row in rows] == [
+        ("REGISTER while 100 rows change, 20 cached: p99", "the limit"),
+        ("REGISTER while 100 rows change, 20 cached: p99", "before"),
+        ("REGISTER while 100 rows change, 20 cached: longest", "before"),
+        ("100 rows change, 20 cached: told", "the statement itself"),
     ]
     assert all(row.ours.figure > 0 and row.its.figure > 0 for row in rows)

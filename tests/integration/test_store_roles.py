@@ -69,6 +69,11 @@ def test_it_writes_contacts_of_which_no_node_has_to_be_told(asterisk: Sql, store
     assert store.due("pbx1").changes == 0
 
 
+def test_it_does_not_wait_for_the_disk_as_we_do(asterisk: Sql, sql: Sql) -> None:
+    assert asterisk.execute("SHOW synchronous_commit").fetchone() == ("off",)
+    assert sql.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
 @pytest.mark.parametrize(
     "table",
     [f"public.{table}" for table in ASTERISK_COLUMNS if table != "ps_contacts"],
