@@ -165,7 +165,8 @@ class SyncSettings(_Model):
 class AsteriskSettings(_Model):
     """What the rendered configuration and the compiled rows say; the same for every node.
 
-    Times are seconds. ``full_aor`` is what happens to one device more than an extension has lines:
+    Times are seconds. Within ``qualify_spread`` of its first registration a phone is asked whether it is there,
+    and within as many of the node's start all of them are. ``full_aor`` is what happens to one device more than an extension has lines:
     ``replace`` drops the one that would expire first, ``refuse`` answers 403. ``ws`` is bound to
     127.0.0.1 whatever ``bind_address`` says. ``media_encryption`` is SRTP
     with keys in the SIP messages (``sdes``) or of a handshake beside them (``dtls``); no call goes without.
@@ -194,6 +195,7 @@ class AsteriskSettings(_Model):
     language: Word = "en"
     realm: Word = "asterisk"
     qualify_frequency: int = Field(default=60, ge=0, le=86400)
+    qualify_spread: int = Field(default=1, ge=1, le=86400)
     contacts: Literal["astdb", "realtime"] = "astdb"
     driver: Literal["pgsql", "odbc"] = "pgsql"
     full_aor: Literal["replace", "refuse"] = "replace"
