@@ -15,7 +15,6 @@ import psycopg
 
 from benchmarks.effect_office import Office
 from benchmarks.measure import Row, Run, say
-from provisioner.lab.latencies import Latencies
 from provisioner.lab.sip import Prober, Registrant, storm
 
 CACHED: Final = (2_000, 20_000)

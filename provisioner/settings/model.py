@@ -165,11 +165,11 @@ class SyncSettings(_Model):
 class AsteriskSettings(_Model):
     """What the rendered configuration and the compiled rows say; the same for every node.
 
-    Times are seconds. Within ``qualify_spread`` of its first registration a phone is asked whether it is there,
-    and within as many of the node's start all of them are. ``full_aor`` is what happens to one device more than an extension has lines:
-    ``replace`` drops the one that would expire first, ``refuse`` answers 403. ``ws`` is bound to
-    127.0.0.1 whatever ``bind_address`` says. ``media_encryption`` is SRTP
-    with keys in the SIP messages (``sdes``) or of a handshake beside them (``dtls``); no call goes without.
+    Times are seconds. Within ``qualify_spread`` of its first registration a phone is asked whether it is
+    there, and within as many of the node's start all of them are. ``full_aor`` is what happens to one device
+    more than an extension has lines: ``replace`` drops the one that would expire first, ``refuse`` answers
+    403. ``ws`` is bound to 127.0.0.1 whatever ``bind_address`` says. ``media_encryption`` is SRTP with keys
+    in the SIP messages (``sdes``) or of a handshake beside them (``dtls``); no call goes without.
     """
 
     transports: Annotated[

@@ -123,8 +123,8 @@ def _rights(connection: Connection, tables: Tables, name: str, schema: str) -> I
     yield f"GRANT USAGE ON SCHEMA {NODES_SCHEMA} TO {name}"
     # Asterisk names tables without their schema.
     yield f"ALTER ROLE {name} IN DATABASE {database} SET search_path = {NODES_SCHEMA}, {schema}"
-    # A REGISTER is answered without waiting for the disk; what a crash of PostgreSQL may lose are contacts of the
-    # last 0.6 s (three times wal_writer_delay), less than Asterisk's own astdb may.
+    # A REGISTER is answered without waiting for the disk; what a crash of PostgreSQL may lose are contacts of
+    # the last 0.6 s (three times wal_writer_delay), less than Asterisk's own astdb may.
     yield f"ALTER ROLE {name} IN DATABASE {database} SET synchronous_commit = off"
     asked = {"schemas": [tables.schema, NODES_SCHEMA]}
     for its_schema, table in connection.execute(text(_TABLES), asked):

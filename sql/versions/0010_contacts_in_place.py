@@ -1,8 +1,8 @@
 """A phone that registers again changes its contact in place, where contacts are in the database.
 
-Each REGISTER moves ``expiration_time``. While that column stood in an index, PostgreSQL wrote a new entry into
-all three of them for it; without, and with room left on the page, it writes into none (a heap-only tuple,
-PostgreSQL's README.HOT). Nobody misses the index: Asterisk looks for expired contacts of any
+Each REGISTER moves ``expiration_time``. While that column stood in an index, PostgreSQL wrote a new entry
+into all three of them for it; without, and with room left on the page, it writes into none (a heap-only
+tuple, PostgreSQL's README.HOT). Nobody misses the index: Asterisk looks for expired contacts of any
 ``qualify_frequency``, and the index began with that.
 """
 
@@ -20,7 +20,8 @@ STATEMENT = """
         ours record;
     BEGIN
         FOR ours IN
-            SELECT its.oid::regclass AS contacts, format('%I.ps_contacts_qualifyfreq_exptime', nspname) AS index
+            SELECT its.oid::regclass AS contacts,
+                format('%I.ps_contacts_qualifyfreq_exptime', nspname) AS index
             FROM provisioner.made_tables
             JOIN pg_namespace AS its_schema ON nspname = schema_name
             JOIN pg_class AS its ON relnamespace = its_schema.oid AND relname = table_name
