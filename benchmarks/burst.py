@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import psycopg
@@ -16,6 +16,7 @@ import psycopg
 from benchmarks.effect_office import Office
 from benchmarks.measure import Row, Run, say
 from provisioner.lab.sip import Prober, Registrant, storm
+from provisioner.store import Embedded, Store
 
 CACHED: Final = (2_000, 20_000)
 """How many phones the node knows: of few it drops its whole caches, of many one name after the other."""
@@ -37,26 +38,24 @@ def run(size: int, cached: Sequence[int] = CACHED, seconds: float = QUIET) -> It
 
 async def _run(size: int, cached: Sequence[int], seconds: float) -> list[Row]:
     rows: list[Row] = []
-    with Office(size) as office, office.daemon() as is_told:
+    with Office(size) as office, office.daemon():
         async with Prober() as prober:
             everybody = [prober.phone(desk.endpoint_id, desk.secret, office.lab.sip) for desk in office.desks]
             for some in cached:
                 phones = everybody[:some]
                 await office.warm(phones)
-                rows += await _beside(office, phones, is_told, seconds)
+                rows += await _beside(office, phones, seconds)
     return rows
 
 
-async def _beside(
-    office: Office, phones: Sequence[Registrant], is_told: Callable[[], bool], seconds: float
-) -> tuple[Row, ...]:
+async def _beside(office: Office, phones: Sequence[Registrant], seconds: float) -> tuple[Row, ...]:
     """One burst with these phones known to the node and registering."""
     known = office.cached()
     quiet = await storm(phones, RATE, seconds)
     over = asyncio.Event()
     storming = asyncio.create_task(storm(phones, RATE, 2 * PATIENCE, until=over))
     try:
-        update, told = await _burst(office.url, is_told)
+        update, told = await _burst(office)
     finally:
         over.set()
         seen = await storming
@@ -72,14 +71,18 @@ async def _beside(
     )
 
 
-async def _burst(url: str, is_told: Callable[[], bool]) -> tuple[Run, Run]:
+async def _burst(office: Office) -> tuple[Run, Run]:
     """One UPDATE of every endpoint: how long it took, and from its commit until the node was told."""
-    async with await psycopg.AsyncConnection.connect(url) as connection:
+    async with await psycopg.AsyncConnection.connect(office.url) as connection:
+        row = await (await connection.execute("SELECT pg_current_xact_id()::text")).fetchone()
         began = time.perf_counter()
         await connection.execute("UPDATE ps_endpoints SET accountcode = coalesce(accountcode, '') || 'x'")
         await connection.commit()
     changed = time.perf_counter()
-    async with asyncio.timeout(PATIENCE):
-        while not await asyncio.to_thread(is_told):
-            await asyncio.sleep(0.05)
+    assert row
+    xid = str(row[0])
+    with Store(Embedded(office.lab.home).ensure_running()) as store:
+        async with asyncio.timeout(PATIENCE):
+            while not await asyncio.to_thread(store.is_told, xid, ["lab"]):
+                await asyncio.sleep(0.05)
     return Run(changed - began), Run(time.perf_counter() - changed)

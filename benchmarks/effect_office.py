@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -82,11 +82,8 @@ class Office:
         self.lab.close()
 
     @contextmanager
-    def daemon(self) -> Iterator[Callable[[], bool]]:
-        """``provisioner sync`` beside the block, from when it leads and the node was told all there is.
-
-        Gives the question whether that is so.
-        """
+    def daemon(self) -> Iterator[None]:
+        """``provisioner sync`` beside the block, from when it leads and the node was told all there is."""
         port = free_port()
         environment = {**self.environment, "PROVISIONER_SYNC_PORT": str(port)}
         command = [sys.executable, "-m", "provisioner.cli", "--config", str(self.lab.config), "sync"]
@@ -97,7 +94,7 @@ class Office:
                 wait_for("the daemon", lambda: _is_told(port) or process.poll() is not None, 60)
                 if process.poll() is not None:
                     raise RuntimeError(f"provisioner sync ended: {said.read_text('utf-8')[-2000:]}")
-                yield lambda: _is_told(port)
+                yield
             finally:
                 process.terminate()
                 try:
