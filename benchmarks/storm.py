@@ -7,13 +7,14 @@ pjsip.conf. The limit from below reads the database for every request.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from benchmarks.effect_office import Office
 from benchmarks.measure import Rate, Row, Run, say
@@ -32,6 +33,8 @@ APPLIED: Final = 10_000
 """Users of the apply that goes on during a storm."""
 QUALIFY: Final = 60
 """Seconds, as the settings have it unless told."""
+THREADS: Final = 4
+"""Asterisk's own, and so the rival's."""
 
 _RIVAL: Final = "the same in pjsip.conf"
 _UNCACHED: Final = "no caches"
@@ -103,9 +106,7 @@ def run(
     with ExitStack() as stack:
         rival: Node | None = None
         for kind in kinds:
-            with Office(
-                size, qualify_frequency=QUALIFY, driver=kind.driver, contacts=kind.contacts
-            ) as office:
+            with _office(size, kind, qualify_frequency=QUALIFY) as office:
                 rival = rival or _rival(stack.enter_context(FileAsterisk()), office)
                 yield from _of_kind(rival, kind, office, registrations, rounds, applied)
 
@@ -161,9 +162,13 @@ def beside(storms: Mapping[str, Sequence[Storm]], name: str, rival: str, target:
 
 def _without_caches(office: Office, kind: Kind) -> Office:
     """Nobody is qualified there: that alone would keep it busy, also while others have their turn."""
-    return Office(
-        len(office.desks), qualify_frequency=0, driver=kind.driver, contacts=kind.contacts, caches=False
-    )
+    return _office(len(office.desks), kind, qualify_frequency=0, caches=False)
+
+
+def _office(size: int, kind: Kind, **asterisk: Any) -> Office:
+    """Rendered for this machine: as many threads as cores, where those are few."""
+    threads = min(THREADS, os.cpu_count() or THREADS)
+    return Office(size, driver=kind.driver, contacts=kind.contacts, sip_threads=threads, **asterisk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,7 @@ class AsteriskSettings(_Model):
     realm: Word = "asterisk"
     qualify_frequency: int = Field(default=60, ge=0, le=86400)
     qualify_spread: int = Field(default=1, ge=1, le=86400)
+    sip_threads: int = Field(default=4, ge=1, le=50)
     contacts: Literal["astdb", "realtime"] = "astdb"
     driver: Literal["pgsql", "odbc"] = "pgsql"
     full_aor: Literal["replace", "refuse"] = "replace"
@@ -227,7 +228,7 @@ class NodeSettings(_Model):
 
     With ``tls`` its certificate has to come from ``tls_ca`` (the system's CAs where none is named) and be for
     ``tls_server_name`` (``host`` where none is named); nothing switches that off. ``bind_address`` to
-    ``rtp_last`` stand where this node differs from ``[asterisk]``, as nodes on one machine have to.
+    ``sip_threads`` stand where this node differs from ``[asterisk]``, as nodes on one machine have to.
     """
 
     name: Word
@@ -250,6 +251,7 @@ class NodeSettings(_Model):
     wss_port: Port | None = None
     rtp_first: Port | None = None
     rtp_last: Port | None = None
+    sip_threads: int | None = Field(default=None, ge=1, le=50)
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

@@ -20,7 +20,7 @@ VARIANTS = [
     pytest.param({}, id="default"),
     pytest.param({"contacts": "realtime", "full_aor": "refuse"}, id="contacts in the database"),
     pytest.param({"driver": "odbc", "contacts": "realtime"}, id="odbc"),
-    pytest.param({"caches": False, "transports": ["udp", "tcp"]}, id="no caches"),
+    pytest.param({"caches": False, "transports": ["udp", "tcp"], "sip_threads": 2}, id="no caches"),
 ]
 
 
@@ -57,6 +57,13 @@ def test_objects_are_cached_as_the_settings_say(lab: Lab, asterisk: dict[str, An
 
 
 @pytest.mark.parametrize("asterisk", marked(VARIANTS))
+def test_sip_has_as_many_threads_as_the_settings_say(lab: Lab, asterisk: dict[str, Any]) -> None:
+    # ``s`` are those from the start, ``d`` others that came when there was much to do.
+    shown = lab.asterisk.rx("core show taskprocessors like taskpool/s:pjsip")
+    assert shown.count("taskpool/s:pjsip-") == asterisk.get("sip_threads", 4)
+
+
+@pytest.mark.parametrize("asterisk", marked(VARIANTS))
 def test_one_phone_too_many_replaces_or_is_refused(
     add_user: AddUser, phone: MakePhone, lab: Lab, asterisk: dict[str, Any]
 ) -> None:
@@ -69,7 +76,7 @@ def test_one_phone_too_many_replaces_or_is_refused(
     assert contacts.count(f" {anna.number}/sip:") == 2
 
 
-@pytest.mark.lab(caches=False, transports=["udp", "tcp"])
+@pytest.mark.lab(caches=False, transports=["udp", "tcp"], sip_threads=2)
 def test_a_phone_registers_over_tcp(lab: Lab, add_user: AddUser) -> None:
     anna = add_user()
     phone = Phone(anna.number, anna.secret, lab.sip, transport="tcp", containers=lab.containers)
