@@ -31,8 +31,6 @@ LEAST: Final = 5_000
 """Registrations of a warm storm: where there are fewer phones, each comes several times."""
 APPLIED: Final = 10_000
 """Users of the apply that goes on during a storm."""
-QUALIFY: Final = 60
-"""Seconds, as the settings have it unless told."""
 THREADS: Final = 4
 """Asterisk's own, and so the rival's."""
 
@@ -106,7 +104,7 @@ def run(
     with ExitStack() as stack:
         rival: Node | None = None
         for kind in kinds:
-            with _office(size, kind, qualify_frequency=QUALIFY) as office:
+            with _office(size, kind) as office:
                 rival = rival or _rival(stack.enter_context(FileAsterisk()), office)
                 yield from _of_kind(rival, kind, office, registrations, rounds, applied)
 
@@ -135,7 +133,7 @@ def _of_kind(
         }
         known = [rival, ours]
         if kind.contacts == "realtime":
-            bare = stack.enter_context(_without_caches(office, kind))
+            bare = stack.enter_context(_office(len(office.desks), kind, caches=False))
             uncached = Node.of(bare)
             works[_UNCACHED] = lambda: uncached.storm(len(bare.desks))
             known.append(uncached)
@@ -160,13 +158,12 @@ def beside(storms: Mapping[str, Sequence[Storm]], name: str, rival: str, target:
     return Row(f"REGISTER {name}", Rate(ours.per_second), rival, Rate(its.per_second), target)
 
 
-def _without_caches(office: Office, kind: Kind) -> Office:
-    """Nobody is qualified there: that alone would keep it busy, also while others have their turn."""
-    return _office(len(office.desks), kind, qualify_frequency=0, caches=False)
-
-
 def _office(size: int, kind: Kind, **asterisk: Any) -> Office:
-    """Rendered for this machine: as many threads as cores, where those are few."""
+    """Rendered for this machine: as many threads as cores, where those are few.
+
+    Nobody is qualified, nor is the rival's: 10,000 phones that are not there while others have their turn
+    would be asked again and again, and slow down whoever has it.
+    """
     threads = min(THREADS, os.cpu_count() or THREADS)
     return Office(size, driver=kind.driver, contacts=kind.contacts, sip_threads=threads, **asterisk)
 
