@@ -83,6 +83,6 @@ async def _burst(office: Office) -> tuple[Run, Run]:
     xid = str(row[0])
     with Store(Embedded(office.lab.home).ensure_running()) as store:
         async with asyncio.timeout(PATIENCE):
-            while not await asyncio.to_thread(store.is_told, xid, ["lab"]):
+            while not await asyncio.to_thread(store.is_told, xid, list(office.lab.nodes)):
                 await asyncio.sleep(0.05)
     return Run(changed - began), Run(time.perf_counter() - changed)
