@@ -8,6 +8,7 @@ pjsip.conf. The limit from below reads the database for every request.
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -90,6 +91,16 @@ class Node:
         self.forget()
         return self.storm(len(self.secrets))
 
+    def check(self) -> None:
+        """Raises RuntimeError unless all of its phones are registered, as 200 has told each."""
+        found = re.search(r"Objects found: (\d+)", self.rx("pjsip show contacts"))
+        registered = int(found.group(1)) if found else 0
+        if registered != len(self.secrets):
+            raise RuntimeError(
+                f"after its storms {registered:,} phones are registered at {self.sip}, "
+                f"and {len(self.secrets):,} were told that they are"
+            )
+
 
 def run(
     size: int,
@@ -140,6 +151,8 @@ def _of_kind(
         for node in known:
             node.storm(len(node.secrets))
         storms = _take_turns(works, rounds)
+        for node in known:
+            node.check()
         for name, target in ((f"warm, {phones}", _WARM_TARGET), (f"cold, {phones}", _COLD_TARGET)):
             yield beside(storms, name, _RIVAL, target if kind == _OURS else None)
         if _UNCACHED in storms:

@@ -14,8 +14,9 @@ from provisioner.conf.access import DatabaseAccess
 from provisioner.conf.marker import mark
 from provisioner.conf.trunks import trunk_secret, trunks
 from provisioner.errors import ConfError
+from provisioner.realtime import NODES_SCHEMA
 from provisioner.resources import resource_dir
-from provisioner.settings import NodeSettings, Settings
+from provisioner.settings import AsteriskSettings, NodeSettings, Settings
 
 TABLES: Final = ("ps_endpoints", "ps_auths", "ps_aors", "ps_contacts")
 
@@ -84,7 +85,8 @@ def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> d
         "node": node,
         "node_secret": node.read_secret(),
         "access": access,
-        "tables": {table: _name(table, asterisk.driver, access) for table in TABLES},
+        "places": {table: _place(table, asterisk, access) for table in TABLES},
+        "paths": _paths(asterisk, access),
         "preload": modules.preload(asterisk),
         "module_groups": modules.groups(asterisk, bool(ways)),
         "trunks": ways,
@@ -98,13 +100,21 @@ def _values(settings: Settings, node: NodeSettings, access: DatabaseAccess) -> d
     }
 
 
-def _name(table: str, driver: str, access: DatabaseAccess) -> str:
-    """Without a schema whatever the role's search_path finds first, which may be a view.
+def _place(table: str, asterisk: AsteriskSettings, access: DatabaseAccess) -> str:
+    """Database and table of extconfig.conf, where Asterisk finds a view of what it reads, if there is one.
 
-    What Asterisk writes must be the table; res_config_pgsql looks for its columns in the first schema only.
-    res_config_odbc takes no schema.
+    What it writes must be the table itself: both drivers look for its columns in the first schema only.
+    res_config_odbc takes no schema, so that table has a connection of its own.
     """
-    return f"{access.schema}.{table}" if table == "ps_contacts" and driver == "pgsql" else table
+    if table != "ps_contacts" or asterisk.contacts != "realtime":
+        return f"asterisk,{table}"
+    return f"asterisk,{access.schema}.{table}" if asterisk.driver == "pgsql" else f"contacts,{table}"
+
+
+def _paths(asterisk: AsteriskSettings, access: DatabaseAccess) -> dict[str, str]:
+    """The search_path of each ODBC connection."""
+    paths = {"asterisk": f"{NODES_SCHEMA},{access.schema}"}
+    return paths | {"contacts": access.schema} if asterisk.contacts == "realtime" else paths
 
 
 def _is_loopback(host: str) -> bool:

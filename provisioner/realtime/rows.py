@@ -21,6 +21,9 @@ AORS: Final = "ps_aors"
 TABLES: Final = (AUTHS, AORS, ENDPOINTS)
 """The tables that we write, in the order of writing: an endpoint comes after what it names."""
 
+NODES_SCHEMA: Final = "provisioner_nodes"
+"""Has views of these tables; comes before their schema in the search_path of Asterisk."""
+
 SECRET_COLUMNS: Final = frozenset({"password", "md5_cred", "password_digest"})
 """Columns whose values let their reader register: never shown."""
 

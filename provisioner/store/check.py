@@ -7,11 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from provisioner.realtime import NODES_SCHEMA
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.store.findings import Finding
 from provisioner.store.migrate import current_revision, is_known, newest_revision
 from provisioner.store.names import Tables
-from provisioner.store.narrow import NODES_SCHEMA, wide
+from provisioner.store.narrow import wide
 from provisioner.store.roles import wrong_rights
 from provisioner.store.rows import reflect
 from provisioner.store.watch import is_watched, made_by_us

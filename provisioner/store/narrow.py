@@ -9,9 +9,6 @@ from sqlalchemy import Connection, text
 from provisioner.realtime import TABLES
 from provisioner.store.names import Tables
 
-NODES_SCHEMA: Final = "provisioner_nodes"
-"""Comes before the tables' schema in the search_path of Asterisk's role."""
-
 _TRIGGERS: Final = ("show_inserted", "show_updated")
 
 _WIDE: Final = """

@@ -9,10 +9,10 @@ import psycopg
 from sqlalchemy import Connection, text
 
 from provisioner.errors import Conflict
+from provisioner.realtime import NODES_SCHEMA
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.secret import Secret
 from provisioner.store.names import Tables, quote
-from provisioner.store.narrow import NODES_SCHEMA
 
 CONTACTS: Final = "ps_contacts"
 

@@ -12,6 +12,7 @@ import pytest
 from provisioner.lab import Lab, Phone
 from provisioner.lab.waiting import free_port, wait_for
 from provisioner.secret import Secret
+from tests import warm
 from tests.acceptance.people import AddUser, Cli, MakePhone
 
 pytestmark = pytest.mark.acceptance
@@ -108,7 +109,7 @@ def test_the_ami_account_can_do_what_we_need_and_nothing_else(lab: Lab) -> None:
 @pytest.mark.parametrize("driver", ["pgsql", "odbc"])
 def test_awkward_secrets_and_another_schema_reach_asterisk_unchanged(engine: None, driver: str) -> None:
     database = {"asterisk_schema": "telephony", "asterisk_password": 'it\'s; a \\ "long" #pass [word] = >'}
-    lab = Lab(asterisk={"driver": driver}, database=database)
+    lab = Lab(asterisk={"driver": driver}, database=database, run=warm.run)
     try:
         lab.write_settings()
         (lab.home / "ami.secret").write_text('a;b \\;c [x] #include "y" \'=> ż\n', encoding="utf-8")
