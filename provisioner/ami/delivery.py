@@ -53,6 +53,7 @@ async def deliver(
     client: Client,
     orders: Sequence[NodeOrder],
     *,
+    database_answers: Callable[[], bool],
     whole: bool = False,
     expire_contacts: ExpireContacts | None = None,
     sweep_seconds: float = 30,
@@ -60,6 +61,7 @@ async def deliver(
 ) -> Delivery:
     """Carry out all orders on one node, but for ids that are not sayable; can be repeated at will.
 
+    ``database_answers`` says whether a node that is reloaded can read its rows; it is called in threads.
     ``whole`` expires the whole caches first, of every type, and nothing by name. Contacts are evicted from
     the node's astdb, or, where ``expire_contacts`` is given, by it: it is called in a thread. ``patience`` is
     how many seconds to wait for contacts that only the sweep removes; None is one and a half sweeps, which
@@ -87,7 +89,7 @@ async def deliver(
     done = await expiring.again()
     # Once more, for whoever registered with the old rows until they were expired.
     after = Eviction() if expire_contacts else await _cut_off(client, keep, None)
-    renewed = await renew(client, merged)
+    renewed = await renew(client, merged, database_answers)
     if patience is None:
         patience = 1.5 * sweep_seconds + SWEEP_MARGIN_SECONDS
     unswept = await wait_until_swept(client, after.lingering, patience)

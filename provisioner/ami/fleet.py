@@ -14,6 +14,7 @@ from provisioner.ami.registrations import ShowEndpoint
 from provisioner.ami.reload import reload
 from provisioner.ami.results import NodeCheck, NodeResult, NodeStatus, ReadBack, ReloadResult
 from provisioner.ami.rights import examine
+from provisioner.ami.running import run
 from provisioner.ami.status import status
 from provisioner.errors import ProvisionerError
 from provisioner.plan import NodeOrder
@@ -44,11 +45,13 @@ class Fleet:
         orders: Mapping[str, Sequence[NodeOrder]],
         whole: Collection[str] = (),
         expire_contacts: Callable[[str, Mapping[str, int]], int] | None = None,
+        database_answers: Callable[[], bool] = lambda: True,
     ) -> tuple[NodeResult, ...]:
         """Carry out each node's orders; a result for every node of the fleet, in its order.
 
         Of the nodes in ``whole`` the whole caches are expired. Where contacts are in the database,
-        ``expire_contacts`` leaves a node of this name only so many of them; it is called in threads. A node
+        ``expire_contacts`` leaves a node of this name only so many of them. No module is reloaded while
+        ``database_answers`` says that it does not. Both are called in threads. A node
         with nothing to do is not contacted. After an error nothing is known to be done: deliver the same
         orders again.
         """
@@ -58,6 +61,7 @@ class Fleet:
             done = await deliver(
                 client,
                 orders.get(name, ()),
+                database_answers=database_answers,
                 whole=name in whole,
                 expire_contacts=partial(expire_contacts, name) if expire_contacts else None,
                 sweep_seconds=self._sweep_seconds,
@@ -137,4 +141,4 @@ class Fleet:
         async def everyone() -> list[R]:
             return await asyncio.gather(*(one(node) for node in self.nodes))
 
-        return tuple(asyncio.run(everyone()))
+        return tuple(run(everyone()))

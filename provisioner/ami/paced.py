@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from provisioner.ami.actions import ReloadModule
@@ -30,26 +30,31 @@ class PacedReload:
     Each has a connection of its own, as a session of AMI carries out one action after the other: those behind
     a reload would wait for it. What is asked for during one, or in the rest after it, is done by a single one
     at the rest's end. It belongs to one event loop and ends with it; a reload that was sent by then goes on.
+
+    None is sent while the database does not answer: the node would read nothing, and forget which contacts it
+    qualifies until their phones register again.
     """
 
     def __init__(self, module: str) -> None:
         self.module = module
         self.seconds: float | None = None
         """How long the last one took; None before the first."""
+        self._put_off = False
         self._wanted: dict[str, frozenset[str]] = {}
         self._news: list[str] = []
         self._task: asyncio.Task[None] | None = None
         self._due_at = 0.0
 
-    async def ask(self, node: NodeSettings, reasons: Reasons) -> tuple[str, ...]:
+    async def ask(
+        self, node: NodeSettings, reasons: Reasons, database_answers: Callable[[], bool]
+    ) -> tuple[str, ...]:
         """Reload for these reasons, now or after the rest; says what became of it, in one sentence each.
 
         Returns as soon as the reload is done or refused, GRACE_SECONDS after it was sent at the latest. What
-        becomes of it later is told by :meth:`news`.
+        becomes of it later is told by :meth:`news`. ``database_answers`` is called in threads.
         """
-        self._node = node
-        for reason, ids in reasons.items():
-            self._wanted[reason] = self._wanted.get(reason, frozenset()) | ids
+        self._node, self._database_answers = node, database_answers
+        self._want(reasons)
         if self._task is not None and not self._task.done():
             wait = max(0.0, self._due_at - time.monotonic())
             return (f"{self.module} is to be reloaded again {_in(wait)}, for {said(reasons)}",)
@@ -71,8 +76,8 @@ class PacedReload:
             while self._wanted:
                 reasons, self._wanted = self._wanted, {}
                 began = time.monotonic()
-                await self._reload(reasons)
-                rest = max(REST * (time.monotonic() - began), LEAST_REST_SECONDS)
+                done = await self._reload(reasons)
+                rest = max(REST * (time.monotonic() - began) if done else 0, LEAST_REST_SECONDS)
                 self._due_at = time.monotonic() + rest
                 self._sent.set()
                 self._over.set()
@@ -81,19 +86,23 @@ class PacedReload:
             self._sent.set()
             self._over.set()
 
-    async def _reload(self, reasons: Reasons) -> None:
+    async def _reload(self, reasons: Reasons) -> bool:
+        """Whether that is over, done or refused; otherwise it is still wanted."""
         began = time.monotonic()
         try:
             patient = self._node.model_copy(update={"action_timeout": PATIENCE_SECONDS})
             async with Client(patient) as client:
+                if not await asyncio.to_thread(self._database_answers):
+                    self._later(reasons)
+                    return False
                 # Nothing waits between here and the action being written.
                 self._sent.set()
                 await client.call(ReloadModule(self.module))
         except ActionRefused as exc:
             if "A reload is in progress" in str(exc):
                 # Somebody else's, which may have read the rows before ours were there.
-                self._wanted = {**reasons, **self._wanted}
-                return
+                self._want(reasons)
+                return False
             self._failed(exc, reasons)
         except ActionTimeout:
             self.seconds = time.monotonic() - began
@@ -103,6 +112,20 @@ class PacedReload:
         else:
             self.seconds = time.monotonic() - began
             self._news.append(f"reloaded {self.module} in {self.seconds:.2f} s, for {said(reasons)}")
+        self._put_off = False
+        return True
+
+    def _want(self, reasons: Reasons) -> None:
+        for reason, ids in reasons.items():
+            self._wanted[reason] = self._wanted.get(reason, frozenset()) | ids
+
+    def _later(self, reasons: Reasons) -> None:
+        self._want(reasons)
+        if not self._put_off:
+            self._news.append(
+                f"{self.module} is to be reloaded once the database answers again, for {said(reasons)}"
+            )
+        self._put_off = True
 
     def _failed(self, exc: NodeError | SettingsError, reasons: Reasons) -> None:
         self._news.append(f"{self.module} was not reloaded for {said(reasons)}; reload it by hand: {exc}")

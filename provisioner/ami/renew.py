@@ -11,7 +11,7 @@ many the operator chooses the time.
 
 **Qualify options** are kept with the registered contacts until their phones register again. A reload brings
 them into force at once, and is left out where it is known to be slow: one phone in some thirty gets no
-answer while it lasts, and caches are empty after it.
+answer while it lasts.
 
 **Unsolicited MWI** goes by the mailboxes that an endpoint had at its first registration; a reload of
 res_pjsip_mwi.so subscribes to the new ones and lets go of the old. It sends no NOTIFY by itself: that comes
@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -68,11 +68,14 @@ class _Kept:
 _KEPT: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Kept]] = WeakKeyDictionary()
 
 
-async def renew(client: Client, orders: Sequence[NodeOrder]) -> tuple[str, ...]:
+async def renew(
+    client: Client, orders: Sequence[NodeOrder], database_answers: Callable[[], bool]
+) -> tuple[str, ...]:
     """Renew what these orders ask for beside expiring, after that; one sentence for each thing done or left.
 
     Never waits longer than a moment: a reload that takes longer goes on beside, and a later call, also one
-    without orders, tells what became of it. A node that refuses something is a sentence; raises what
+    without orders, tells what became of it. No reload is sent while ``database_answers``, called in threads,
+    says that it does not. A node that refuses something is a sentence; raises what
     :meth:`Client.call` raises where the connection is lost.
     """
     kept = _KEPT.setdefault(asyncio.get_running_loop(), {}).setdefault(client.node.name, _Kept())
@@ -91,9 +94,9 @@ async def renew(client: Client, orders: Sequence[NodeOrder]) -> tuple[str, ...]:
             told.append(f"left {said({REQUALIFIED: changed})}; a reload of res_pjsip.so takes long here")
         if reasons:
             kept.fresh = {}
-            told += await kept.pjsip.ask(client.node, reasons)
+            told += await kept.pjsip.ask(client.node, reasons, database_answers)
         if mailboxes:
-            told += await kept.mwi.ask(client.node, {MAILBOXES: mailboxes})
+            told += await kept.mwi.ask(client.node, {MAILBOXES: mailboxes}, database_answers)
     except ActionRefused as exc:
         told.append(f"device states and qualify options were not looked after: {exc}")
     return tuple(told)

@@ -67,6 +67,7 @@ def carry_out(app: App, dues: Mapping[str, Due], ids: Iterable[str] = ()) -> tup
         {name: its.orders for name, its in dues.items()},
         frozenset(name for name, its in dues.items() if its.whole),
         contact_expiry(app.store, app.settings),
+        app.store.answers,
     )
     faults: Faults = {one.node: (Reached.NOT_TOLD, one.error) for one in results if not one.ok}
     faults |= disproofs(app, [name for name in names if name not in faults], ids)

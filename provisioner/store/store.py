@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from provisioner.errors import CommitUnknown
+from provisioner.errors import CommitUnknown, StoreError
 from provisioner.realtime import ColumnSet
 from provisioner.secret import Secret
 from provisioner.store import contacts, outbox, positions, roles, rows
@@ -177,6 +177,15 @@ class Store:
         """Whether a daemon leads: it keeps the nodes told."""
         with self._at_once() as connection:
             return is_led(connection)
+
+    def answers(self) -> bool:
+        """Whether the database can be read just now."""
+        try:
+            with self._at_once() as connection:
+                connection.execute(text("SELECT 1"))
+        except StoreError:
+            return False
+        return True
 
     def listener(self) -> Listener:
         """A connection that hears of changes, for asyncio."""

@@ -144,6 +144,7 @@ class Session:
         did = await deliver(
             self._client,
             batch.orders,
+            database_answers=self._means.store.answers,
             whole=batch.whole,
             expire_contacts=partial(expire, self.node) if expire else None,
             sweep_seconds=self._means.sweep_seconds,
@@ -213,7 +214,7 @@ class Session:
                 await self._client.call(Ping())
                 self._heard_at = time.monotonic()
             # What an earlier round began may have come to its end meanwhile.
-            self._renewed(await renew(self._client, ()))
+            self._renewed(await renew(self._client, (), self._means.store.answers))
 
     def _report(self) -> None:
         since = self.backlog.since

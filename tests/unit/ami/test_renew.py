@@ -40,12 +40,16 @@ def orders(what: str, count: int) -> list[NodeOrder]:
     return [order(what, str(7001 + index)) for index in range(count)]
 
 
-def renewing(fake: FakeNode, work: Callable[[Renew], Awaitable[None]]) -> None:
+def renewing(
+    fake: FakeNode,
+    work: Callable[[Renew], Awaitable[None]],
+    database_answers: Callable[[], bool] = lambda: True,
+) -> None:
     """Do this work on one event loop, as a daemon does."""
 
     async def main() -> None:
         async with Client(fake.node()) as client:
-            await work(lambda *given: renew(client, given))
+            await work(lambda *given: renew(client, given, database_answers))
 
     asyncio.run(main())
 
@@ -240,6 +244,31 @@ def test_a_long_reload_outlives_a_command_that_ends(fake: FakeNode, monkeypatch:
     fake.answers["Reload"] = slowly("reload", 1)
     assert renewed(fake, order("mwi"))[0].startswith("reloading res_pjsip_mwi.so goes on")
     asyncio.run(until(lambda: reloads(fake) == ["res_pjsip_mwi.so"]))
+
+
+def test_nothing_is_reloaded_while_the_database_is_away(
+    fake: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paced, "LEAST_REST_SECONDS", 0.05)
+    monkeypatch.setattr(paced, "REST", 0)
+    away = [True]
+
+    async def work(renew: Renew) -> None:
+        (sentence,) = await renew(order("mwi"))
+        assert sentence == (
+            "res_pjsip_mwi.so is to be reloaded once the database answers again, "
+            f"for extension 7001 {module.MAILBOXES}"
+        )
+        (sentence,) = await renew(order("mwi", "7002"))
+        assert sentence.startswith("res_pjsip_mwi.so is to be reloaded again soon, for extension 7002")
+        await asyncio.sleep(0.2)
+        assert await renew() == ()
+        assert reloads(fake) == []
+        away.clear()
+        assert "for 2 extensions with changed mailboxes" in await news(renew)
+
+    renewing(fake, work, lambda: not away)
+    assert reloads(fake) == ["res_pjsip_mwi.so"]
 
 
 def test_while_somebody_else_reloads_it_is_tried_again(

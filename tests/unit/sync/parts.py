@@ -69,6 +69,9 @@ class Outbox:
     def note_error(self, node: str, error: str | None) -> None:
         self.errors.append(error)
 
+    def answers(self) -> bool:
+        return not self.fails
+
     def expire_contacts(self, keep: Mapping[str, int], node: str, known: frozenset[str]) -> int:
         return 0
 

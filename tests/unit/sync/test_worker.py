@@ -190,12 +190,12 @@ def test_a_connection_that_is_cut_while_nothing_is_due_is_noticed_and_made_anew(
     async def work(worker: Worker) -> None:
         await until(lambda: outbox.notes == 1, "a first note")
         stack.__exit__(None, None, None)
-        await until(lambda: not worker.up, "the loss to be noticed")
+        await until(lambda: outbox.errors, "the loss to be noted")
 
     stack = fake.running()
     stack.__enter__()
     run(fake, outbox, work)
-    assert outbox.errors
+    assert "node pbx1: " in str(outbox.errors[0])
 
 
 def test_a_node_that_falls_silent_is_noticed_by_a_ping(monkeypatch: pytest.MonkeyPatch) -> None:
