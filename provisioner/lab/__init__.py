@@ -4,8 +4,9 @@ Needs the extra ``demo``, a container engine, and the images that ``make images`
 """
 
 from provisioner.lab.asterisk import Asterisk
+from provisioner.lab.commands import CommandResult
 from provisioner.lab.containers import Containers
-from provisioner.lab.lab import CommandResult, Lab, LabNode
+from provisioner.lab.lab import Lab, LabNode
 from provisioner.lab.phone import Call, Phone
 from provisioner.lab.sipp import register_many, sip_register
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from provisioner.errors import LabError
 from provisioner.lab.asterisk import Asterisk
+from provisioner.lab.commands import CommandResult, Run, run
 from provisioner.lab.containers import Containers
 from provisioner.lab.phone import Phone
 from provisioner.lab.sipp import sip_register
@@ -28,15 +26,6 @@ NODE: Final = "lab"
 _RTP_PORTS: Final = 200
 _PORTS: Final = _RTP_PORTS + 10
 """How many a node takes: the first few for SIP, AMI and WebSocket."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult:
-    """What a command of ``provisioner`` did: its exit code and what it printed."""
-
-    code: int
-    out: str
-    err: str
 
 
 class LabNode:
@@ -62,7 +51,7 @@ class Lab:
     ``asterisk``, ``numbers``, ``database`` and ``node`` are settings laid over the lab's own, such as
     ``asterisk={"contacts": "realtime"}``; ``node`` over those of every node. ``nodes`` is how many Asterisks
     share the database; ``asterisk``, ``conf_dir`` and ``sip`` are the first one's, ``nodes["pbx2"]`` is
-    another. With ``keep`` nothing is taken down at the end.
+    another. With ``keep`` nothing is taken down at the end. ``run`` runs the commands.
     """
 
     def __init__(
@@ -75,8 +64,10 @@ class Lab:
         node: Mapping[str, Any] | None = None,
         nodes: int = 1,
         keep: bool = False,
+        run: Run = run,
     ) -> None:
         self.keep = keep
+        self.run = run
         self.containers = Containers(keep=keep)
         self._temporary = home is None
         self.home = home or Path(tempfile.mkdtemp(prefix="provisioner-lab-"))
@@ -161,20 +152,12 @@ class Lab:
     ) -> CommandResult:
         """Run the real command line on this lab: ``lab.cli("user", "add", "ann", "--name", "Ann")``."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("PROVISIONER_")}
-        command = [sys.executable, "-m", "provisioner.cli", "--config", str(self.config), *arguments]
-        try:
-            done = subprocess.run(
-                command,
-                input=stdin or "",
-                capture_output=True,
-                encoding="utf-8",
-                env={**inherited, "PROVISIONER_HOME": str(self.home), **(environment or {})},
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise LabError(f"provisioner {' '.join(arguments)} took longer than {seconds:g} s") from None
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return self.run(
+            ["--config", str(self.config), *arguments],
+            {**inherited, "PROVISIONER_HOME": str(self.home), **(environment or {})},
+            stdin or "",
+            seconds,
+        )
 
     def must(self, *arguments: str, stdin: str | None = None) -> str:
         """Like :meth:`cli`, for a command that has to work; returns what it printed on stdout."""

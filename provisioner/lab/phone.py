@@ -256,7 +256,11 @@ class Phone:
         """Until something that the phone tells makes ``condition`` true; LabError after ``seconds``."""
         with self._news:
             if not self._news.wait_for(condition, seconds):
-                raise LabError(f"phone {self.endpoint_id} waited {seconds:g} s in vain for {what}")
+                answers = ", ".join(map(str, self._registrations)) or "nothing"
+                raise LabError(
+                    f"phone {self.endpoint_id} waited {seconds:g} s in vain for {what}; "
+                    f"its REGISTERs were answered with {answers}"
+                )
 
     def _connect(self, port: int) -> Wire | None:
         try:

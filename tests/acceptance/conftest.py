@@ -19,6 +19,7 @@ import pytest
 
 from provisioner.lab import Lab, Phone
 from provisioner.secret import Secret
+from tests import warm
 from tests.acceptance.people import AddUser, Cli, MakePhone, Person
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def labs(engine: None) -> Iterator[Callable[..., Lab]]:
     def lab(**asterisk: Any) -> Lab:
         key = json.dumps(asterisk, sort_keys=True)
         if key not in made:
-            made[key] = Lab(asterisk=asterisk).__enter__()
+            made[key] = Lab(asterisk=asterisk, run=warm.run).__enter__()
         return made[key]
 
     yield lab
@@ -65,7 +66,7 @@ def lab(labs: Callable[..., Lab], request: pytest.FixtureRequest) -> Iterator[La
 
 @pytest.fixture
 def cli(lab: Lab) -> Cli:
-    """The real command line on the test's lab: ``cli("user", "list")`` -> exit code, stdout, stderr."""
+    """The command line on the test's lab: ``cli("user", "list")`` -> exit code, stdout, stderr."""
     return lab.cli
 
 

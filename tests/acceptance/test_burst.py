@@ -19,6 +19,7 @@ from provisioner.realtime import ENDPOINTS
 from provisioner.secret import Secret
 from provisioner.settings import NodeSettings, load
 from provisioner.store import Embedded
+from tests import warm
 from tests.acceptance.sync.daemon import Daemon
 from tests.acceptance.truth import app_of
 
@@ -45,7 +46,7 @@ _OWN = {
 @pytest.fixture
 def lab(engine: None) -> Iterator[Lab]:
     # Qualified, the first registration of each phone would make Asterisk read all endpoints.
-    with Lab(asterisk={"qualify_frequency": 0}) as made:
+    with Lab(asterisk={"qualify_frequency": 0}, run=warm.run) as made:
         yield made
 
 

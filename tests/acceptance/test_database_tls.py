@@ -13,6 +13,7 @@ from provisioner.errors import LabError
 from provisioner.lab import Lab
 from provisioner.lab.containers import Container, Containers
 from provisioner.lab.waiting import free_port, wait_for
+from tests import warm
 
 pytestmark = pytest.mark.acceptance
 
@@ -61,7 +62,8 @@ def url(engine: None, files: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def lab(url: str, files: Path) -> Iterator[Lab]:
     """A lab of this file alone, on that server."""
-    lab = Lab(database={"url": url, "sslrootcert": str(files / "ca.pem"), "asterisk_sslrootcert": CA})
+    certificates = {"sslrootcert": str(files / "ca.pem"), "asterisk_sslrootcert": CA}
+    lab = Lab(database={"url": url, **certificates}, run=warm.run)
     keys = lab.conf_dir / "keys"
     keys.mkdir(parents=True)
     keys.joinpath("db-ca.pem").write_bytes((files / "ca.pem").read_bytes())

@@ -13,6 +13,7 @@ import pytest
 from provisioner.lab import Lab
 from provisioner.lab.waiting import free_port
 from provisioner.store import Embedded
+from tests import warm
 from tests.acceptance.people import AddUser, MakePhone
 
 pytestmark = pytest.mark.acceptance
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.acceptance
 @pytest.fixture(scope="module")
 def own_lab(engine: None) -> Iterator[Lab]:
     """A lab of this file alone, with one user, to break and mend."""
-    with Lab() as lab:
+    with Lab(run=warm.run) as lab:
         lab.must("user", "add", "anna", "--name", "Anna")
         yield lab
 

@@ -14,6 +14,7 @@ import trustme
 from provisioner.lab import Lab, Phone
 from provisioner.lab.phone import Media
 from provisioner.secret import Secret
+from tests import warm
 from tests.acceptance.browser import Browser
 
 pytestmark = pytest.mark.acceptance
@@ -42,7 +43,7 @@ def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def secure(engine: None, ca: trustme.CA, ca_file: Path) -> Iterator[Lab]:
     """A lab of this file alone: everything over TLS, with a certificate for 127.0.0.1."""
-    lab = Lab(asterisk=ASTERISK, node={"tls": True, "tls_ca": str(ca_file)})
+    lab = Lab(asterisk=ASTERISK, node={"tls": True, "tls_ca": str(ca_file)}, run=warm.run)
     keys = lab.conf_dir / "keys"
     keys.mkdir(parents=True)
     made = ca.issue_cert("127.0.0.1")

@@ -14,6 +14,7 @@ import pytest
 from provisioner.lab import Lab
 from provisioner.lab.lab import _toml, _write_private
 from provisioner.store import Embedded
+from tests import warm
 from tests.acceptance.harm import (
     BANNER,
     COMMIT,
@@ -50,7 +51,7 @@ pytestmark = pytest.mark.acceptance
 
 @pytest.fixture(scope="module")
 def bench(engine: None) -> Iterator[Bench]:
-    with Lab() as lab, contextlib.ExitStack() as stack:
+    with Lab(run=warm.run) as lab, contextlib.ExitStack() as stack:
         url = Embedded(lab.home).ensure_running()
         node = lab.settings["nodes"]["lab"]
         proxies = {

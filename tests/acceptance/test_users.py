@@ -130,16 +130,35 @@ def test_a_phone_that_stays_under_a_lowered_limit_goes_on_registering(
     lab: Lab, add_user: AddUser, phone: MakePhone
 ) -> None:
     user = add_user(lines=2)
-    first = phone(user, expires=8)
+    first = phone(user, expires=10)
     (its_contact,) = contacts(lab, user.number)
-    second = phone(user, expires=8)
+    second = phone(user, expires=10)
     in_reach(lab, user.number, 2)
     lab.must("user", "set", user.login, "--lines", "1")
     (kept,) = contacts(lab, user.number)
     stays, goes = (first, second) if kept == its_contact else (second, first)
-    assert stays.next_status(10) == 200
-    goes.wait_status(403, 10)
-    assert stays.next_status(10) == 200
+    assert stays.next_status(12) == 200
+    goes.wait_status(403, 12)
+    assert stays.next_status(12) == 200
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        pytest.param("pgsql", marks=pytest.mark.lab(contacts="realtime", min_expiration=1)),
+        pytest.param("odbc", marks=pytest.mark.lab(**OTHERWISE, min_expiration=1)),
+    ],
+)
+def test_a_phone_whose_contact_is_in_the_database_goes_on_being_registered(
+    lab: Lab, add_user: AddUser, phone: MakePhone, driver: str
+) -> None:
+    user = add_user()
+    its_phone = phone(user, expires=6)
+    its_contact = contacts(lab, user.number)
+    assert len(its_contact) == 1
+    for _ in range(2):
+        assert its_phone.next_status(8) == 200
+        assert contacts(lab, user.number) == its_contact
 
 
 @on_both

@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
+from provisioner.lab import CommandResult
 from provisioner.store import Embedded
+from tests import warm
 from tests.integration.conftest import address
 
 Sql = psycopg.Connection[tuple[Any, ...]]
@@ -43,13 +44,8 @@ def until(done: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     return came
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(CommandResult):
     """What a command came to."""
-
-    code: int
-    out: str
-    err: str
 
     @property
     def errors(self) -> list[str]:
@@ -122,6 +118,10 @@ class Machine:
         self.children.append(Child(process))
         return self.children[-1]
 
+    def fork(self, *arguments: object) -> warm.Forked:
+        """The same from a process that has imported everything, its output in files."""
+        return warm.Forked([str(argument) for argument in arguments], self.environment, folder=self.folder)
+
     def start_at_terminal(self, terminal: int, *arguments: object) -> Child:
         """The same as the foreground command of this terminal, where its stderr goes."""
         words = ["setsid", "--ctty", "--wait", sys.executable, "-m", "provisioner.cli", *map(str, arguments)]
@@ -148,7 +148,8 @@ class Machine:
 
     def run(self, *arguments: object, code: int | None = 0) -> Ended:
         """A command to its end, which is that exit code (None: whatever it is)."""
-        ended = self.start(*arguments).end()
+        done = self.fork(*arguments).end(PATIENCE)
+        ended = Ended(done.code, done.out, done.err)
         assert code is None or ended.code == code, ended
         return ended
 
@@ -267,84 +268,3 @@ def nothing_is_left(sql: Sql) -> None:
         "SELECT relname FROM pg_class WHERE relpersistence = 't' UNION ALL SELECT gid FROM pg_prepared_xacts"
     ).fetchall()
     assert found == []
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything that is in the database.
-
-    ``exact`` has every value of every table, by table; ``meaning`` the records and Asterisk's rows without
-    ids and times; ``newest`` what the newest change says; ``changes`` how many entries each change has.
-    """
-
-    exact: Mapping[str, str]
-    meaning: Mapping[str, str]
-    changes: Mapping[int, int]
-    newest: str
-    told: Mapping[str, int]
-    versions: frozenset[int]
-
-    def differing(self, other: State) -> list[str]:
-        """The tables in which the two differ."""
-        return [table for table, digest in self.exact.items() if other.exact[table] != digest]
-
-
-_TABLES: Final = (
-    "provisioner.users",
-    "provisioner.extensions",
-    "provisioner.changes",
-    "provisioner.outbox",
-    "provisioner.past_secrets",
-    "provisioner.made_tables",
-    "public.ps_endpoints",
-    "public.ps_auths",
-    "public.ps_aors",
-    "public.ps_contacts",
-)
-_DIGEST: Final = "count(*) || ' ' || coalesce(md5(string_agg(line, E'\\n' ORDER BY line)), '')"
-_MEANING: Final = {
-    "users": "SELECT concat_ws('|', login, login_key, name, email, active, webrtc, source, "
-    "deleted_at IS NULL) AS line FROM provisioner.users",
-    "extensions": "SELECT concat_ws('|', login, position, kind, number, label, endpoint_id, lines, "
-    "e.deleted_at IS NULL) AS line "
-    "FROM provisioner.extensions e JOIN provisioner.users u ON u.id = e.user_id",
-    "secrets": "SELECT concat_ws('|', endpoint_id, md5, sha256, realm) AS line FROM provisioner.extensions",
-    "endpoints": "SELECT e::text AS line FROM public.ps_endpoints e",
-    "auths": "SELECT a::text AS line FROM public.ps_auths a",
-    "aors": "SELECT a::text AS line FROM public.ps_aors a",
-}
-_NEWEST: Final = (
-    "SELECT concat_ws('|', login, verb, old, new, rows, secrets, new_version = change_id) AS line "
-    "FROM provisioner.history WHERE change_id = (SELECT max(id) FROM provisioner.changes)"
-)
-
-
-def state(sql: Sql) -> State:
-    """Read every table, in one snapshot."""
-
-    def digest(query: str) -> str:
-        row = sql.execute(f"SELECT {_DIGEST} FROM ({query}) AS all_of_it".encode()).fetchone()
-        assert row is not None
-        return str(row[0])
-
-    with sql.transaction():
-        sql.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        changes = sql.execute(
-            "SELECT c.id, count(h.id) FROM provisioner.changes c "
-            "LEFT JOIN provisioner.history h ON h.change_id = c.id GROUP BY c.id"
-        ).fetchall()
-        return State(
-            exact={table: digest(f"SELECT t::text AS line FROM {table} t") for table in _TABLES},
-            meaning={name: digest(query) for name, query in _MEANING.items()},
-            changes=dict(changes),
-            newest=digest(_NEWEST),
-            told=dict(
-                sql.execute(
-                    "SELECT n.name, count(DISTINCT o.object_id) FROM provisioner.nodes n "
-                    "JOIN provisioner.outbox o ON o.node IS NULL OR o.node = n.name GROUP BY n.name"
-                )
-            ),
-            versions=frozenset(
-                row[0] for row in sql.execute("SELECT DISTINCT version FROM provisioner.users")
-            ),
-        )

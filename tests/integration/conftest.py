@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -107,6 +107,22 @@ def sql(database: URL) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A connection of a DBA to the same database; every statement for itself."""
     with psycopg.connect(address(database), autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def nodes(store: Store) -> Store:
+    """A store with two nodes that were told everything."""
+    store.know(["pbx1", "pbx2"])
+    for node in ("pbx1", "pbx2"):
+        store.told(store.due(node))
+    return store
+
+
+@pytest.fixture
+def other(database: URL) -> Iterator[Callable[[], psycopg.Connection[Any]]]:
+    """Makes connections of other programs; what they do is committed when they say so."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(psycopg.connect(address(database)))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from provisioner.plan import Plan, diff
 from provisioner.plan.users import UserChange, Verb
 from provisioner.realtime import AORS, AUTHS, ENDPOINTS, Rows, Value
-from provisioner.records import Extension, Kind, User, digest
+from provisioner.records import Extension, Kind, User, digest, login_key
 from provisioner.secret import Secret
 from provisioner.store import Store, Transaction
 
@@ -75,3 +75,21 @@ def rows(*ids: str, **endpoint: Value) -> Rows:
 
 def plan(wanted: Rows, actual: Rows | None = None) -> Plan:
     return diff(wanted, actual or Rows())
+
+
+def delete_now(store: Store, login: str) -> None:
+    """Delete a user in a transaction of its own."""
+    with store.transaction(actor="tester", command="user delete") as tx:
+        delete(tx, login)
+
+
+def restore_now(store: Store, login: str) -> None:
+    """Restore a user in a transaction of its own."""
+    with store.transaction(actor="tester", command="user restore") as tx:
+        restore(tx, login)
+
+
+def found(store: Store, login: str) -> User | None:
+    """The user of this login, None where there is none."""
+    with store.transaction(actor="tester", command="user show") as tx:
+        return next((one.user for one in tx.users_for([login_key(login)])), None)

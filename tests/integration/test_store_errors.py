@@ -56,6 +56,12 @@ def test_nothing_connects_before_the_first_use() -> None:
         assert store.address().port == 1
 
 
+def test_whether_the_database_answers_is_told_and_no_error(store: Store) -> None:
+    assert store.answers()
+    with Store("postgresql://nobody:pw@127.0.0.1:1/none") as away:
+        assert not away.answers()
+
+
 def test_nobody_listening_is_told_with_host_and_port() -> None:
     where = r"127\.0\.0\.1:1/none does not answer: Connection refused"
     with (

@@ -6,9 +6,10 @@ import psycopg
 import pytest
 from sqlalchemy import URL
 
-from provisioner.store import Due, Store
+from provisioner.store import Store
 from tests.integration.conftest import address
 from tests.integration.daemons import Sql, change, endpoints
+from tests.integration.positions import ids
 
 pytestmark = pytest.mark.integration
 
@@ -20,10 +21,6 @@ def node(store: Store, sql: Sql) -> str:
     store.know(["pbx1"])
     store.told(store.due("pbx1"))
     return "pbx1"
-
-
-def ids(due: Due) -> list[str]:
-    return [order.endpoint_id for order in due.orders]
 
 
 def test_each_read_brings_what_came_after_the_last_and_nothing_is_noted_by_reading(

@@ -12,6 +12,7 @@ from provisioner.lab import Lab, Phone
 from provisioner.lab.waiting import wait_for
 from provisioner.records import validate_user
 from provisioner.service import App, users
+from tests import warm
 from tests.acceptance.people import AddUser, Person
 from tests.acceptance.truth import app_of
 
@@ -34,7 +35,7 @@ def clusters(engine: None) -> Iterator[Callable[[str], Lab]]:
     def cluster(contacts: str) -> Lab:
         if contacts not in made:
             options = {"contacts": contacts, "transports": TRANSPORTS}
-            made[contacts] = Lab(nodes=2, asterisk=options).__enter__()
+            made[contacts] = Lab(nodes=2, asterisk=options, run=warm.run).__enter__()
             wait_for("the nodes to know each other", lambda: knows_other(made[contacts]), 15)
         return made[contacts]
 

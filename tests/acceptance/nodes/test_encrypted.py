@@ -13,6 +13,7 @@ import trustme
 from provisioner.lab import Lab, Phone
 from provisioner.lab.waiting import wait_for
 from provisioner.secret import Secret
+from tests import warm
 from tests.acceptance.nodes.conftest import available, knows_other
 
 pytestmark = pytest.mark.acceptance
@@ -32,7 +33,7 @@ def secure(engine: None, tmp_path: Path) -> Iterator[tuple[Lab, Path]]:
     """The lab, and the file of the CA that its certificates come from."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
-    lab = Lab(nodes=2, asterisk=ASTERISK)
+    lab = Lab(nodes=2, asterisk=ASTERISK, run=warm.run)
     for node in lab.nodes.values():
         keys = node.conf_dir / "keys"
         keys.mkdir(parents=True)

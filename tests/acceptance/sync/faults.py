@@ -26,8 +26,10 @@ def node_killed(world: World) -> Iterator[None]:
     """An Asterisk crashes, and is started again."""
     asterisk = world.lab.nodes["pbx1"].asterisk
     asterisk.kill()
-    yield
-    asterisk.start()
+    try:
+        yield
+    finally:
+        asterisk.start()
 
 
 @contextmanager
@@ -62,16 +64,20 @@ def database_stopped(world: World) -> Iterator[None]:
     """PostgreSQL is stopped as an administrator does, and started again."""
     server = Embedded(world.lab.home)
     server.stop()
-    yield
-    server.ensure_running()
+    try:
+        yield
+    finally:
+        server.ensure_running()
 
 
 @contextmanager
 def database_killed(world: World) -> Iterator[None]:
     """PostgreSQL crashes, and recovers."""
     kill_postgresql(world.lab)
-    yield
-    Embedded(world.lab.home).ensure_running()
+    try:
+        yield
+    finally:
+        Embedded(world.lab.home).ensure_running()
 
 
 @contextmanager

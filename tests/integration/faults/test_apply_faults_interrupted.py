@@ -9,7 +9,6 @@ import socket
 import subprocess
 import termios
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +25,14 @@ from tests.integration.commands import (
     locked,
     nothing_is_left,
     people,
-    state,
     until,
 )
+from tests.integration.state import state
 
 COUNT: Final = 300
 NOT_WRITTEN: Final = "error: Interrupted: nothing was written."
 WRITTEN: Final = "error: Interrupted: everything is written (change 1)"
 SIGNALS: Final = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-
-
-@pytest.fixture
-def sql(machine: Machine) -> Iterator[Sql]:
-    with machine.connect() as connection:
-        yield connection
 
 
 @dataclass

@@ -6,31 +6,15 @@ import random
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.integration.commands import (
-    Ended,
-    Machine,
-    Sql,
-    gate,
-    nothing_is_left,
-    people,
-    state,
-    until,
-    waiting,
-)
+from tests.integration.commands import Ended, Machine, Sql, gate, nothing_is_left, people, until, waiting
+from tests.integration.state import state
 
 COUNT: Final = 400
-
-
-@pytest.fixture
-def sql(machine: Machine) -> Iterator[Sql]:
-    with machine.connect() as connection:
-        yield connection
 
 
 def two_files(machine: Machine) -> tuple[Path, Path]:

@@ -1,44 +1,33 @@
-"""An `apply` that is killed, or loses its database, at any moment: all of it is there, or nothing."""
+"""An `apply` of 10,000 users that is killed at any moment: all of it is there, or nothing."""
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import psycopg
 import pytest
 
 from tests.integration.commands import (
     PATIENCE,
-    Child,
     Machine,
     Sql,
-    State,
     children,
     gate,
     locked,
     nothing_is_left,
     people,
-    state,
     until,
 )
+from tests.integration.state import State, state
+from tests.warm import Forked
 
 COUNT: Final = 10_000
 KILLS: Final = 50
 SEED: Final = 20261101
-
-
-@pytest.fixture
-def sql(machine: Machine) -> Iterator[Sql]:
-    with machine.connect() as connection:
-        yield connection
 
 
 @dataclass
@@ -70,14 +59,17 @@ class Office:
             now = state(self.sql)
             self.meaning[is_b], self.newest[is_b] = dict(now.meaning), now.newest
 
-    def start(self, is_b: bool) -> Child:
-        return self.machine.start("apply", self.files[is_b], "--yes", "--force", "--quiet")
+    def words(self, is_b: bool) -> tuple[object, ...]:
+        return ("apply", self.files[is_b], "--yes", "--force", "--quiet")
+
+    def start(self, is_b: bool) -> Forked:
+        return self.machine.fork(*self.words(is_b))
 
     def end(self, is_b: bool) -> None:
         """Apply a file to its end; its node is away."""
         self.told()
-        ended = self.start(is_b).end()
-        assert (ended.code, len(ended.errors)) == (1, 1), ended
+        ended = self.machine.run(*self.words(is_b), code=1)
+        assert len(ended.errors) == 1, ended
         assert ended.errors[0].startswith("error: written, but node pbx1 not told"), ended
         self.is_b, self.now = is_b, None
 
@@ -86,7 +78,7 @@ class Office:
         if self.sql.execute("DELETE FROM provisioner.outbox").rowcount:
             self.now = None
 
-    def kill(self, when: Callable[[Child], None]) -> bool:
+    def kill(self, when: Callable[[Forked], object]) -> bool:
         """Kill an apply of the other file at a moment; whether it had been committed.
 
         Whichever it is, all tables say the same, and nothing of the command is left.
@@ -123,14 +115,9 @@ class Office:
         }
 
 
-def at(seconds: float) -> Callable[[Child], None]:
+def at(seconds: float) -> Callable[[Forked], object]:
     """So long after the start, or at its end if that comes earlier."""
-
-    def wait(child: Child) -> None:
-        with suppress(Exception):
-            child.process.wait(seconds)
-
-    return wait
+    return lambda child: child.wait(seconds)
 
 
 @pytest.mark.timeout(600)
@@ -185,7 +172,7 @@ def _placed_kills(office: Office, away: int) -> dict[str, Callable[[], bool]]:
     def once_committed() -> bool:
         """It is on disk, and the server has not said so yet: it waits for a replica that never comes."""
 
-        def kill(child: Child) -> None:
+        def kill(child: Forked) -> None:
             until(lambda: _waits_for(sql, "SyncRep"), "nobody waits for a replica")
             child.kill()
             _synchronous(sql, "")
@@ -229,135 +216,3 @@ def _synchronous(sql: Sql, names: str) -> None:
 def _waits_for(sql: Sql, event: str) -> bool:
     query = "SELECT FROM pg_stat_activity WHERE application_name = 'provisioner' AND wait_event = %s"
     return sql.execute(query, [event]).fetchone() is not None
-
-
-@pytest.mark.parametrize("sign", ["port", "data/postmaster.pid"])
-def test_killed_while_it_starts_the_server_the_next_one_starts_it_and_ends_the_work(
-    machine: Machine, sign: str
-) -> None:
-    file = machine.csv("office.csv", people(20))
-    machine.embedded.stop()
-    folder = machine.embedded.log.parent
-    (folder / "port").unlink()
-    child = machine.start("apply", file, "--yes", "--quiet")
-    until(lambda: (folder / sign).exists(), f"no {sign}")
-    child.kill()
-    machine.run("apply", file, "--yes", "--quiet")
-    with machine.connect() as sql:
-        assert state(sql).changes == {1: 20}
-
-
-@pytest.mark.parametrize("place", ["writing users", "before the commit"])
-def test_killed_once_the_secrets_are_on_disk_the_same_command_ends_it(
-    machine: Machine, sql: Sql, place: str
-) -> None:
-    file = machine.csv("office.csv", people(20))
-    words = ("apply", file, "--yes", "--quiet", "--secrets-out", machine.folder / "secrets.csv")
-    with gate(machine, place) as stop:
-        child = machine.start(*words)
-        stop.until_reached()
-        child.kill()
-    machine.run(*words)
-    assert (machine.folder / "secrets.csv").read_text().count("\n") == 21
-    assert list(state(sql).changes.values()) == [20]
-
-
-def test_killed_after_the_commit_the_secrets_in_force_are_kept_from_the_next_one(
-    machine: Machine, sql: Sql
-) -> None:
-    secrets = machine.folder / "secrets.csv"
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(PATIENCE)
-        machine.node(silent.getsockname()[1])
-        file = machine.csv("office.csv", people(20))
-        child = machine.start("apply", file, "--yes", "--secrets-out", secrets)
-        connection, _ = silent.accept()
-        with connection:
-            child.kill()
-    kept = secrets.read_text()
-    more = machine.csv("office.csv", people(30))
-    ended = machine.run("apply", more, "--yes", "--secrets-out", secrets, code=1)
-    assert "may hold the only copy of secrets" in ended.err
-    assert secrets.read_text() == kept
-    assert state(sql).changes == {1: 20}
-
-
-@pytest.mark.parametrize(
-    ("place", "said"),
-    [
-        ("amid a copy", "error: Nothing was written: "),
-        ("writing endpoints", "error: Nothing was written: "),
-        ("before the commit", "error: Nothing was written: "),
-        ("during the commit", "whether the change was written is unknown"),
-    ],
-)
-def test_a_server_killed_meanwhile_is_one_sentence_and_the_next_one_starts_it_and_ends_the_work(
-    machine: Machine, place: str, said: str
-) -> None:
-    file, secrets = machine.csv("office.csv", people(300)), machine.folder / "secrets.csv"
-    server = machine.embedded.status().pid
-    assert server is not None
-    with suppress(psycopg.OperationalError), gate(machine, place) as stop:  # it dies with the server
-        child = machine.start("apply", file, "--yes", "--secrets-out", secrets)
-        stop.until_reached()
-        os.kill(server, signal.SIGKILL)
-        ended = child.end()
-    assert (ended.code, len(ended.errors)) == (1, 1), ended
-    assert said in ended.errors[0]
-    assert secrets.exists() == ("unknown" in said), "only in doubt are secrets kept"
-    assert (str(secrets) in ended.errors[0]) == secrets.exists()
-    machine.run("plan", file, "--exit-code", "--quiet", code=3)
-    machine.run("apply", file, "--yes", "--secrets-out", machine.folder / "others.csv")
-    with machine.connect() as sql:
-        assert list(state(sql).changes.values()) == [300]
-
-
-def test_a_statement_that_takes_too_long_is_one_sentence_and_nothing_is_written(
-    machine: Machine, sql: Sql
-) -> None:
-    machine.environment["PROVISIONER_DATABASE_STATEMENT_TIMEOUT"] = "1"
-    try:
-        with gate(machine, "writing endpoints"):
-            ended = machine.run("apply", machine.csv("office.csv", people(300)), "--yes", code=1)
-    finally:
-        del machine.environment["PROVISIONER_DATABASE_STATEMENT_TIMEOUT"]
-    assert len(ended.errors) == 1
-    assert ended.errors[0].startswith("error: Nothing was written: ")
-    assert "took too long" in ended.errors[0]
-    assert state(sql).changes == {}
-
-
-def test_a_full_disk_is_one_sentence_and_nothing_is_written(machine: Machine, sql: Sql) -> None:
-    # What PostgreSQL raises when it is full, at the place where it would.
-    sql.execute(
-        """
-        CREATE FUNCTION public.full() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN RAISE EXCEPTION 'could not extend file "base/5/16384": No space left on device'
-            USING ERRCODE = 'disk_full'; END $$;
-        CREATE TRIGGER full_disk BEFORE INSERT ON public.ps_endpoints FOR EACH STATEMENT
-            EXECUTE FUNCTION public.full();
-        """
-    )
-    file = machine.csv("office.csv", people(300))
-    ended = machine.run("apply", file, "--yes", code=1)
-    assert len(ended.errors) == 1
-    assert ended.errors[0].startswith("error: Nothing was written: ")
-    assert "No space left on device" in ended.errors[0]
-    assert state(sql).changes == {}
-    sql.execute("DROP FUNCTION public.full CASCADE")
-    machine.run("apply", file, "--yes", "--quiet")
-    assert list(state(sql).changes.values()) == [300]
-
-
-def test_one_bad_row_among_100_000_is_named_and_nothing_is_written(machine: Machine, sql: Sql) -> None:
-    rows = people(100_000, first=100_000)
-    rows[77_777] = rows[77_777].replace(",177777,", ",17x777,")
-    file = machine.csv("office.csv", rows)
-    before = state(sql)
-    started = time.monotonic()
-    ended = machine.run("apply", file, "--yes", code=1)
-    print(f"\n{time.monotonic() - started:.1f} s")
-    assert len(ended.errors) == 2
-    assert ended.errors[0].startswith(f"error: {file}:77779: number: ")
-    assert ended.errors[1] == f"error: 1 problem in 1 line of {file}; nothing was written"
-    assert state(sql) == before
