@@ -24,7 +24,7 @@ _PATIENCE: Final = 5.0
 _CLIENTS: Final = 32
 """Most clients at once; one more is turned away."""
 _TURNS: Final = 8
-"""Of the loop: more than it takes until a connection that was just accepted is a client to be cut off."""
+"""Of the loop: more than a connection takes from being accepted to its client, or from its end to its close."""
 _LONGEST: Final = 8192
 """Most bytes of a request."""
 
@@ -65,11 +65,7 @@ class Server:
     async def _listen(self, listening: socket.socket) -> None:
         server = await asyncio.start_server(self._accept, sock=listening, limit=_LONGEST)
         await self._closing.wait()
-        # A server that is closed forgets, open, whoever it was just accepting.
-        self._loop.remove_reader(listening)
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-        server.close()
+        await stop_listening(server)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= _CLIENTS:
@@ -124,6 +120,20 @@ class Server:
         # str for what JSON does not know: a Secret stays ***.
         body = json.dumps({"ok": health.ok, **health.details}, ensure_ascii=False, default=str) + "\n"
         return _response(status, body.encode(), "application/json")
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Close it, once it has let in whom it was just accepting: it would forget them, open."""
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening)
+    await turns()
+    server.close()
+
+
+async def turns() -> None:
+    """Let the loop carry out what was just begun with a connection."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def serve(port: int, metrics: Metrics, health: Callable[[], Health]) -> Server:

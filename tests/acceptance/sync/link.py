@@ -12,6 +12,8 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Self, TypeVar
 
+from provisioner.sync.http import stop_listening, turns
+
 T = TypeVar("T")
 
 RETRANSMISSION_SECONDS = 0.3
@@ -35,10 +37,11 @@ class Link:
         self.silent = False
         self.cut_at = b""
         self._open: set[asyncio.StreamWriter] = set()
+        self._relays: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="link", daemon=True)
         self._thread.start()
-        self._server = self._run(asyncio.start_server(self._relay, "127.0.0.1", 0))
+        self._server = self._run(asyncio.start_server(self._accept, "127.0.0.1", 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     def __enter__(self) -> Self:
@@ -68,12 +71,13 @@ class Link:
         """Stop listening, and reset what is open."""
 
         async def end() -> None:
-            self._server.close()
+            await stop_listening(self._server)
             for writer in list(self._open):
                 _reset(writer)
-            self.fair()
-            if others := asyncio.all_tasks() - {asyncio.current_task()}:
-                await asyncio.wait(others, timeout=2)
+            for relay in self._relays:
+                relay.cancel()
+            await asyncio.gather(*self._relays, return_exceptions=True)
+            await turns()
 
         self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -85,6 +89,11 @@ class Link:
             return await work
 
         return asyncio.run_coroutine_threadsafe(await_it(), self._loop).result(10)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relay = self._loop.create_task(self._relay(reader, writer))
+        self._relays.add(relay)
+        relay.add_done_callback(self._relays.discard)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

@@ -14,6 +14,7 @@ import trustme
 
 from provisioner.secret import Secret
 from provisioner.settings import NodeSettings
+from provisioner.sync.http import stop_listening, turns
 
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 RECORDED = Path(__file__).parent / "recorded"
@@ -109,6 +110,7 @@ class FakeNode:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         context = None
         if self.certificate is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -117,12 +119,17 @@ class FakeNode:
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         await self._stop.wait()
-        server.close()
+        await stop_listening(server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A session that was closed may not be over: its last words wait for somebody to read them.
+        for writer in self._writers:
+            writer.transport.abort()
+        await turns()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         task = asyncio.create_task(self._session(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
