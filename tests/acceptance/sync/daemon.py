@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner.lab.waiting import free_port
+from provisioner.errors import LabError
+from provisioner.lab.waiting import free_port, wait_for
 
 
 class Daemon:
@@ -29,8 +30,17 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
-                env={**clean, **own, **(environment or {})},
+                env={**clean, **own, "PYTHONFAULTHANDLER": "1", **(environment or {})},
             )
+
+    def wait_until_up(self, seconds: float = 60) -> None:
+        """Until it answers, as a machine that stalls starts nothing; else its log says where it hangs."""
+        try:
+            wait_for("the daemon to answer", self.health, seconds)
+        except LabError:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(10)
+            raise
 
     def health(self) -> dict[str, Any]:
         """What its health endpoint says; empty where it does not answer."""

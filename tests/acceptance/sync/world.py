@@ -74,6 +74,7 @@ class World:
             self._add_users()
             self.daemon = Daemon(self.config, self.log)
             self._stack.callback(self._end_daemon)
+            self.daemon.wait_until_up()
             wait_for("the daemon to lead", self.daemon.leads, 15)
             for work in (self._keep_registering, self._keep_changing):
                 thread = threading.Thread(target=work, name=work.__name__)
@@ -242,9 +243,10 @@ class World:
         )
 
     def recovers(self, seconds: float = 10) -> float:
-        """Wait until no node is behind any more; returns how long that took."""
-        began = time.monotonic()
+        """Wait until no node is behind any more; returns how long that took once the daemon was up."""
         try:
+            self.daemon.wait_until_up()
+            began = time.monotonic()
             wait_for("every node to be told", self.caught_up, seconds)
         except LabError as exc:
             said = self.log.read_text("utf-8", "replace").splitlines()[-40:]
