@@ -24,7 +24,7 @@ _PATIENCE: Final = 5.0
 _CLIENTS: Final = 32
 """Most clients at once; one more is turned away."""
 _TURNS: Final = 8
-"""Of the loop: more than a connection takes from being accepted to its client, or from its end to its close."""
+"""Of the loop, more than a connection takes from its accept to its client, or from its end to its close."""
 _LONGEST: Final = 8192
 """Most bytes of a request."""
 
