@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +30,28 @@ class Container:
 
     def run(self, *command: str) -> str:
         """Run a command inside; returns what it prints. Raises LabError where it fails."""
-        code, output = self._docker_call("exec_run", list(command))
-        text = str(output.decode("utf-8", "replace"))
+        try:
+            code, output = self._execute(command)
+        except Exception as exc:
+            raise LabError(f"container {self.name}: {command[0]} cannot be run: {exc}") from exc
+        text = output.decode("utf-8", "replace")
         if code:
             raise LabError(f"{command[0]} in {self.name} ended with {code}: {text.strip()}")
         return text
+
+    def _execute(self, command: Sequence[str]) -> tuple[int, bytes]:
+        """Its exit code, and what it printed on stdout and stderr.
+
+        Not by docker's exec_run: what comes together with the head of the engine's answer, as it does on a
+        busy machine, is lost there (docker-py issue 2042).
+        """
+        engine = self._docker.client.api
+        id = engine.exec_create(self.id, list(command))["Id"]
+        start = f"{engine.base_url}/v{engine.api_version}/exec/{id}/start"
+        with engine.post(start, json={"Detach": False, "Tty": False}) as answer:
+            answer.raise_for_status()
+            output = b"".join(_frames(answer.content))
+        return int(engine.exec_inspect(id)["ExitCode"]), output
 
     def logs(self) -> str:
         """Everything it printed since it was made."""
@@ -156,6 +173,18 @@ class Containers:
                     Container(one).remove()
         finally:
             client.close()
+
+
+def _frames(stream: bytes) -> Iterator[bytes]:
+    """Each piece of a multiplexed stream, without its header of 8 bytes, the last four its length.
+
+    The source is "Stream format" of the Docker Engine API, ContainerAttach.
+    """
+    at = 0
+    while at < len(stream):
+        start, length = at + 8, int.from_bytes(stream[at + 4 : at + 8])
+        at = start + length
+        yield stream[start:at]
 
 
 def _testcontainers() -> Any:
