@@ -42,6 +42,11 @@ class Daemon:
             self.process.wait(10)
             raise
 
+    def wait_until_leading(self) -> None:
+        """Until it is up, and tells the nodes."""
+        self.wait_until_up()
+        wait_for("the daemon to lead", self.leads, 15)
+
     def health(self) -> dict[str, Any]:
         """What its health endpoint says; empty where it does not answer."""
         url = f"http://127.0.0.1:{self.port}/health"

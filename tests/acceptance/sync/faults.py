@@ -129,8 +129,7 @@ def clock_stepped(world: World) -> Iterator[None]:
     off_by.write_text("0", "ascii")
     world.daemon.kill()
     world.start_daemon({"PYTHONPATH": str(SKEWED), "CLOCK_OFF_BY": str(off_by)})
-    world.daemon.wait_until_up()
-    wait_for("the daemon to lead", world.daemon.leads, 15)
+    world.daemon.wait_until_leading()
     for step in (HOUR, -HOUR):
         off_by.write_text(str(step), "ascii")
         time.sleep(2)

@@ -74,8 +74,7 @@ class World:
             self._add_users()
             self.daemon = Daemon(self.config, self.log)
             self._stack.callback(self._end_daemon)
-            self.daemon.wait_until_up()
-            wait_for("the daemon to lead", self.daemon.leads, 15)
+            self.daemon.wait_until_leading()
             for work in (self._keep_registering, self._keep_changing):
                 thread = threading.Thread(target=work, name=work.__name__)
                 thread.start()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import psycopg
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql as syntax
-from sqlalchemy import URL
 
 from provisioner.realtime.columns import ASTERISK_COLUMNS
 from provisioner.store import Store
-from tests.integration.conftest import address
 from tests.integration.people import rows
 from tests.integration.views.looking import (
     HIDDEN,
@@ -117,9 +116,9 @@ def test_a_transaction_of_many_statements_notes_a_column_once(filled: Store, sql
 
 
 def test_a_transaction_that_fills_a_column_and_stays_open_keeps_nobody_waiting(
-    filled: Store, database: URL, sql: Sql, asterisk: Sql
+    filled: Store, other: Callable[[], Sql], sql: Sql, asterisk: Sql
 ) -> None:
-    with psycopg.connect(address(database)) as slow:
+    with other() as slow:
         slow.execute("UPDATE ps_endpoints SET accountcode = 'x' WHERE id = '7001'")
         sql.execute("SET statement_timeout = '10s'")
         sql.execute("UPDATE ps_endpoints SET accountcode = 'y', tone_zone = 'fr' WHERE id = '7002'")
@@ -129,9 +128,9 @@ def test_a_transaction_that_fills_a_column_and_stays_open_keeps_nobody_waiting(
 
 
 def test_a_view_that_somebody_holds_is_left_and_nodes_read_the_tables(
-    filled: Store, database: URL, sql: Sql, asterisk: Sql
+    filled: Store, other: Callable[[], Sql], sql: Sql, asterisk: Sql
 ) -> None:
-    with psycopg.connect(address(database)) as holder:
+    with other() as holder:
         holder.execute("SELECT * FROM provisioner_nodes.ps_endpoints")
         with warned(sql) as warnings:
             sql.execute("UPDATE ps_endpoints SET accountcode = 'x'")
@@ -148,9 +147,9 @@ def test_a_view_that_somebody_holds_is_left_and_nodes_read_the_tables(
 
 
 def test_a_view_that_is_dropped_before_the_commit_is_not_made_of_the_new_columns_alone(
-    filled: Store, database: URL, sql: Sql, asterisk: Sql
+    filled: Store, other: Callable[[], Sql], sql: Sql, asterisk: Sql
 ) -> None:
-    with psycopg.connect(address(database)) as slow:
+    with other() as slow:
         slow.execute("UPDATE ps_endpoints SET accountcode = 'x'")
         sql.execute("DROP VIEW provisioner_nodes.ps_endpoints")
     assert_nothing_is_lost(asterisk)
@@ -197,9 +196,9 @@ def test_a_statement_that_fills_nothing_new_leaves_the_view_alone(
 
 @pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
 def test_two_who_fill_different_columns_at_once_lose_nothing(
-    filled: Store, database: URL, sql: Sql, asterisk: Sql, isolation: str
+    filled: Store, other: Callable[[], Sql], sql: Sql, asterisk: Sql, isolation: str
 ) -> None:
-    with psycopg.connect(address(database)) as first, psycopg.connect(address(database)) as second:
+    with other() as first, other() as second:
         for one in (first, second):
             one.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}".encode())
             one.execute("SELECT count(*) FROM ps_auths")
